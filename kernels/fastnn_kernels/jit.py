@@ -1,0 +1,109 @@
+"""The one way to compile for the CPU: `jit`, and its private cache on disk.
+
+Numba's own cache does not see an edit in another file and loads any pickle it finds,
+a truncated one included.  This one lives in a folder that only its owner can write,
+named by a hash of all kernel sources, the versions and the CPU; each file begins with
+the SHA-256 of the rest.  What does not match is compiled again; nothing here raises.
+"""
+
+import functools
+import hashlib
+import os
+import pickle
+import platform
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import numba
+from numba.core import config
+from numba.core.compiler import CompileResult
+from numba.core.serialize import dumps
+from numba.misc.appdirs import AppDirs
+
+# contract allows fused multiply-adds.  No flag that assumes away NaN or infinity.
+# The default error model tests every division, which keeps loops from vectorizing.
+OPTIONS = {"fastmath": {"contract"}, "error_model": "numpy"}
+
+
+def jit(body: Callable[..., None]) -> Any:
+    """body compiled for the CPU, per type of its arguments, at the first call with it."""
+    dispatcher = numba.njit(body, nogil=True, **OPTIONS)
+    if not config.DISABLE_JIT:
+        dispatcher._cache = _Cache(body)
+    return dispatcher
+
+
+@functools.cache
+def cache_folder() -> Path:
+    """Where compiled kernels are kept: FASTNN_CACHE, else the user's cache folder."""
+    digest = hashlib.sha256()
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.read_bytes())
+    host = (
+        numba.__version__, llvmlite.__version__, platform.python_version(), platform.machine(),
+        config.CPU_NAME, config.CPU_FEATURES, numba.core.codegen.get_host_cpu_features(),
+        config.OPT,
+    )  # fmt: skip
+    digest.update(repr(host).encode())
+    root = os.environ.get("FASTNN_CACHE") or AppDirs("fastnn", appauthor=False).user_cache_dir
+    return Path(root) / "kernels" / digest.hexdigest()[:32]
+
+
+class _Cache:
+    """One function's compiled forms on disk, as numba.core.dispatcher asks for them."""
+
+    def __init__(self, body: Callable[..., None]) -> None:
+        captured = [cell.cell_contents for cell in body.__closure__ or ()]
+        self._name = " ".join(f"{f.__module__}.{f.__qualname__}" for f in (body, *captured))
+
+    @property
+    def cache_path(self) -> str:
+        return str(cache_folder())
+
+    def load_overload(self, signature: Any, target_context: Any) -> CompileResult | None:
+        path = self._path(signature)
+        try:
+            if not _is_private(path.parent):
+                return None
+            blob = path.read_bytes()
+        except OSError:
+            return None
+        digest, payload = blob[:32], blob[32:]
+        if hashlib.sha256(payload).digest() != digest:
+            return None
+        target_context.refresh()
+        return CompileResult._rebuild(target_context, *pickle.loads(payload))
+
+    def save_overload(self, signature: Any, compiled: CompileResult) -> None:
+        payload = dumps(compiled._reduce())
+        path = self._path(signature)
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not _is_private(path.parent):
+                raise PermissionError(f"others can write to {path.parent}")
+            with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as part:
+                part.write(hashlib.sha256(payload).digest() + payload)
+            os.replace(part.name, path)
+        except OSError as error:
+            _warn_once(f"compiled kernels are not kept ({error}); set FASTNN_CACHE to a folder "
+                       "that you own, or they are compiled again in every process")  # fmt: skip
+
+    def _path(self, signature: Any) -> Path:
+        name = hashlib.sha256(f"{self._name} {signature}".encode()).hexdigest()[:32]
+        return cache_folder() / name
+
+
+def _is_private(folder: Path) -> bool:
+    if not hasattr(os, "geteuid"):  # Windows keeps a user's cache folder private by itself
+        return True
+    status = folder.stat()
+    return status.st_uid == os.geteuid() and not status.st_mode & 0o022
+
+
+@functools.cache
+def _warn_once(message: str) -> None:
+    warnings.warn(message, RuntimeWarning, stacklevel=2)

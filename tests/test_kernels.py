@@ -1,0 +1,371 @@
+"""Every CPU kernel against its float64 definition, and each definition against mpmath."""
+
+import inspect
+import re
+import warnings
+from types import ModuleType
+from typing import Any
+
+import mpmath
+import numba
+import numpy as np
+import pytest
+
+from fastnn_kernels import cpu, face, reference, scalars
+from fastnn_kernels.jit import OPTIONS
+
+Array = np.ndarray[Any, Any]
+
+KERNELS = inspect.get_annotations(face.Kernels)
+ACTIVATIONS = [*face.ELEMENTWISE, "softmax"]
+LOSSES = ["softmax_cross_entropy", "sigmoid_cross_entropy", "squared_error", "huber"]
+SHAPES = [(0, 3), (1, 1), (1, 7), (5, 1), (3, 10), (2, 513)]
+SPECIAL = [np.nan, np.inf, -np.inf, 1e4, -1e4, 90.0, -90.0, 0.0, -0.0, 1.0, -1.0]
+DTYPES = [np.float32, np.float64]
+
+# A kernel has an exponential of 1.1 units in the last place and a few operations more.
+ULPS = 5
+
+
+def exponent_error(name: str, z: Array) -> Any:
+    """How many units in the last place exp(u) moves when u is rounded a few times: |u|."""
+    z = np.nan_to_num(np.abs(z).astype(np.float64), posinf=0)
+    return 3 * np.minimum(1.6 * (z + 0.045 * z**3), 90) if name == "gelu" else np.minimum(z, 90)
+
+
+def assert_close(got: Array, want: Array, *, scale: Any = 1.0, ulps: Any = ULPS) -> None:
+    """Equal NaN and infinities, the rest within ulps of the larger of want and scale."""
+    finite = np.isfinite(want)
+    np.testing.assert_array_equal(got[~finite], want[~finite])
+    scale, ulps = np.broadcast_to(scale, want.shape), np.broadcast_to(ulps, want.shape)
+    size = np.maximum(np.abs(want[finite]), scale[finite])
+    error = np.abs(got[finite].astype(np.float64) - want[finite])
+    assert np.all(error <= ulps[finite] * np.finfo(got.dtype).eps * size), error / size
+
+
+def draw(*shape: int, dtype: Any, seed: int = 0) -> Array:
+    return np.random.default_rng(seed).normal(0, 3, shape).astype(dtype)
+
+
+@pytest.mark.parametrize("name", sorted(KERNELS))
+def test_every_module_has_the_face(name: str) -> None:
+    parameters = list(inspect.signature(KERNELS[name].__call__).parameters)[1:]
+
+    for module in (reference, cpu):
+        assert list(inspect.signature(getattr(module, name)).parameters) == parameters
+
+
+def test_modules_have_no_kernel_that_the_face_lacks() -> None:
+    def kernels(module: ModuleType) -> set[str]:
+        return {
+            name for name in vars(module)
+            if re.fullmatch(r"bias_\w+|[a-z]\w*_grad|sgd\w*|philox_bits|hits", name)
+        }  # fmt: skip
+
+    assert kernels(cpu) == kernels(reference)
+    assert kernels(cpu) <= set(KERNELS)
+
+
+EXACT = {
+    "identity": lambda z: z,
+    "step": lambda z: mpmath.mpf(z > 0),
+    "sigmoid": lambda z: 1 / (1 + mpmath.exp(-z)),
+    "tanh": mpmath.tanh,
+    "relu": lambda z: max(z, 0),
+    "leaky_relu": lambda z: z if z > 0 else mpmath.mpf("0.01") * z,
+    "elu": lambda z: z if z > 0 else mpmath.expm1(z),
+    "softplus": lambda z: mpmath.log1p(mpmath.exp(z)),
+    "gelu": lambda z: (
+        z / 2 * (1 + mpmath.tanh(mpmath.sqrt(2 / mpmath.pi) * (z + mpmath.mpf("0.044715") * z**3)))
+    ),
+    "silu": lambda z: z / (1 + mpmath.exp(-z)),
+}
+
+
+@pytest.mark.parametrize("name", face.ELEMENTWISE)
+def test_reference_is_the_textbook_formula(name: str) -> None:
+    points = np.concatenate([np.linspace(-30, 30, 241), [1e-9, -1e-9, 700, -700]])
+
+    points = points[points != 0]  # a kink of some
+    with mpmath.workdps(60):
+        exact = [mpmath.mpf(float(z)) for z in points]
+        want = np.array([float(EXACT[name](z)) for z in exact])
+        want_slope = np.array([float(mpmath.diff(EXACT[name], z)) for z in exact])
+    got = getattr(reference, name)(points)
+    slope = getattr(reference, f"{name}_slope")(points if name in ("gelu", "silu") else got)
+
+    # gelu's formula cancels to 60 digits less its size; 3 |u| <= 2100 is its argument's rounding.
+    tail = 1e-55 if name == "gelu" else 0
+    np.testing.assert_allclose(got, want, rtol=2100 * 2.2e-16 if tail else 2e-15, atol=tail)
+    # Slopes come from 1 - a or a + 1: right to one rounding of 1, times |z| for the gates.
+    np.testing.assert_allclose(slope, want_slope, rtol=1e-14, atol=1e-14)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_bias_activation(name: str, dtype: Any, shape: tuple[int, int]) -> None:
+    Z, b = draw(*shape, dtype=dtype), draw(shape[1], dtype=dtype, seed=1)
+    got, want = np.full(shape, np.nan, dtype), np.full(shape, np.nan)
+
+    getattr(cpu, f"bias_{name}")(Z, b, got)
+    getattr(reference, f"bias_{name}")(Z, b, want)
+
+    if name == "softmax":  # z - max and the sum are rounded too, each once per column
+        assert_close(got, want, ulps=ULPS + 40 + shape[1], scale=np.finfo(dtype).tiny)
+    else:
+        ulps = ULPS + exponent_error(name, Z + b)
+        assert_close(got, want, ulps=ulps, scale=np.finfo(dtype).tiny / np.finfo(dtype).eps)
+    if name == "softmax" and shape[0]:
+        np.testing.assert_allclose(got.sum(axis=1), 1, rtol=4 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activation_grad(name: str, dtype: Any, shape: tuple[int, int]) -> None:
+    Z, dA = draw(*shape, dtype=dtype), draw(*shape, dtype=dtype, seed=1)
+    T = Z.copy()
+    if name not in ("gelu", "silu"):
+        getattr(cpu, f"bias_{name}")(Z, np.zeros(shape[1], dtype), T)
+    got, want = np.full(shape, np.nan, dtype), np.full(shape, np.nan)
+
+    getattr(cpu, f"{name}_grad")(T, dA, got)
+    getattr(reference, f"{name}_grad")(T, dA, want)
+
+    # 1 - a and a - 1 are exact to one rounding of 1, so the error is relative to dA; softmax
+    # sums m products, gelu multiplies the rounding of s by |z|.
+    scale = np.abs(dA) * (1 + np.abs(Z)) if name != "softmax" else np.abs(dA).max(initial=0)
+    assert_close(got, want, scale=scale, ulps=ULPS + (shape[1] if name == "softmax" else 0))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", [f"bias_{n}" for n in ACTIVATIONS])
+def test_special_values_pass_without_a_warning(name: str, dtype: Any) -> None:
+    Z, b = np.array(SPECIAL, dtype)[:, None], np.zeros(1, dtype)
+    got, want = np.empty_like(Z), np.empty_like(Z)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        getattr(cpu, name)(Z, b, got)
+        getattr(reference, name)(Z, b, want)
+
+    assert np.isnan(got[0, 0])
+    # Below the smallest normal number a kernel may give 0.
+    assert_close(got, want, scale=np.finfo(dtype).tiny / np.finfo(dtype).eps, ulps=ULPS + 270)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", face.ELEMENTWISE)
+def test_gradient_at_special_values(name: str, dtype: Any) -> None:
+    Z, one = np.array(SPECIAL, dtype)[:, None], np.ones((len(SPECIAL), 1), dtype)
+    T = Z.copy()
+    if name not in ("gelu", "silu"):
+        getattr(reference, f"bias_{name}")(Z, np.zeros(1, dtype), T)
+    got, want = np.empty_like(Z), np.empty_like(Z)
+
+    getattr(cpu, f"{name}_grad")(T, one, got)
+    getattr(reference, f"{name}_grad")(T, one, want)
+
+    assert_close(got, want, scale=np.finfo(dtype).tiny / np.finfo(dtype).eps, ulps=ULPS + 270)
+    assert np.isnan(got[0, 0]) == (name not in ("identity", "step"))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ["softmax_grad", *(f"{n}_grad" for n in face.ELEMENTWISE)])
+def test_nan_in_the_gradient_stays(name: str, dtype: Any) -> None:
+    T, dA = np.full((1, 3), 0.3, dtype), np.array([[1, np.nan, 2]], dtype)
+
+    getattr(cpu, name)(T, dA, dA)
+
+    assert np.isnan(dA[0, 1])
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_output_may_be_an_input(name: str, shape: tuple[int, int]) -> None:
+    Z, b = draw(*shape, dtype=np.float32), draw(shape[1], dtype=np.float32)
+    apart = np.empty_like(Z)
+    activate, grad = getattr(cpu, f"bias_{name}"), getattr(cpu, f"{name}_grad")
+
+    activate(Z, b, apart)
+    in_place = Z.copy()
+    activate(in_place, b, in_place)
+    np.testing.assert_array_equal(in_place, apart)
+
+    dA = draw(*shape, dtype=np.float32, seed=2)
+    grad(Z, dA, apart)
+    in_place = dA.copy()
+    grad(Z, in_place, in_place)
+    np.testing.assert_array_equal(in_place, apart)
+
+
+def loss_arguments(name: str, shape: tuple[int, int], dtype: Any) -> tuple[Array, Array, Array]:
+    T, rng = draw(*shape, dtype=dtype), np.random.default_rng(3)
+    Y = rng.dirichlet(np.ones(shape[1]), shape[0]) if "entropy" in name else rng.normal(size=shape)
+    return T, Y.astype(dtype).reshape(shape), rng.uniform(0.5, 2, shape[0]).astype(dtype)
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", LOSSES)
+def test_loss_from_rows(name: str, dtype: Any, shape: tuple[int, int], in_place: bool) -> None:
+    T, Y, w = loss_arguments(name, shape, dtype)
+    want_dT, want_loss = np.full(shape, np.nan), np.full(shape[0], np.nan)
+    getattr(reference, name)(T, Y, w, 0.25, want_dT, want_loss)
+    dT, loss = T if in_place else np.full(shape, np.nan, dtype), np.full(shape[0], np.nan, dtype)
+
+    getattr(cpu, name)(T, Y, w, 0.25, dT, loss)
+
+    # m terms, each as large as |z| or d^2 / 2 <= 100, are summed.
+    assert_close(loss, want_loss, scale=100, ulps=ULPS + shape[1])
+    assert_close(dT, want_dT, scale=2, ulps=ULPS + 20)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_labels_are_rows_of_ones(dtype: Any, shape: tuple[int, int]) -> None:
+    T, _, w = loss_arguments("softmax_cross_entropy", shape, dtype)
+    y = np.random.default_rng(0).integers(0, shape[1], shape[0])
+    Y = (y[:, None] == np.arange(shape[1])).astype(dtype)
+    want_dT, want_loss = np.empty(shape), np.empty(shape[0])
+    reference.softmax_cross_entropy(T, Y, w, 0.5, want_dT, want_loss)
+
+    for module in (cpu, reference):
+        dT, loss = T.copy(), np.empty(shape[0], dtype)
+        module.softmax_cross_entropy_labels(dT, y, w, 0.5, dT, loss)
+        assert_close(loss, want_loss, scale=10)
+        assert_close(dT, want_dT, scale=2, ulps=ULPS + 10)
+
+
+@pytest.mark.parametrize("module", [cpu, reference])
+def test_a_confidently_wrong_logit_keeps_its_gradient(module: Any) -> None:
+    T, w = np.array([[200, 0]], np.float32), np.ones(1, np.float32)
+    dT, loss = np.empty_like(T), np.empty(1, np.float32)
+
+    module.softmax_cross_entropy_labels(T, np.array([1]), w, 1.0, dT, loss)
+
+    np.testing.assert_array_equal(dT, [[1, -1]])
+    assert loss[0] == 200
+
+
+@pytest.mark.parametrize("module", [cpu, reference])
+def test_loss_of_a_uniform_guess_is_log_k(module: Any) -> None:
+    T, w = np.zeros((5, 10)), np.ones(5)
+    dT, loss = np.empty_like(T), np.empty(5)
+
+    module.softmax_cross_entropy(T, np.eye(10)[:5], w, 1.0, dT, loss)
+
+    np.testing.assert_allclose(loss, np.log(10), rtol=1e-15)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_huge_and_nan_logits_in_a_loss(name: str) -> None:
+    T = np.array([[1e4, -1e4], [-1e4, 1e4], [np.nan, 0]], np.float32)
+    Y, w = np.array([[1, 0], [1, 0], [1, 0]], np.float32), np.ones(3, np.float32)
+    dT, loss, want_dT, want_loss = np.empty_like(T), w.copy(), np.empty((3, 2)), np.empty(3)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        getattr(cpu, name)(T, Y, w, 1.0, dT, loss)
+        getattr(reference, name)(T, Y, w, 1.0, want_dT, want_loss)
+
+    assert_close(loss, want_loss)
+    assert_close(dT, want_dT)
+    assert np.isnan(loss[2])
+    assert np.isnan(dT[2, 0])
+
+
+@pytest.mark.parametrize("module", [cpu, reference])
+def test_hits(module: Any) -> None:
+    T = np.array([[1, 3, 3], [2, 1, 0], [0, 0, 1]], np.float32)
+    one_column = np.array([[0.2], [-0.1], [np.nan]], np.float32)
+    out = np.full(3, np.nan, np.float32)
+
+    module.hits(T, np.array([1, 1, 2]), 0.0, out)
+    np.testing.assert_array_equal(out, [1, 0, 1])  # a tie goes to the first
+    module.hits(one_column, np.array([1, 0, 0]), 0.0, out)
+    np.testing.assert_array_equal(out, [1, 1, 1])
+    module.hits(one_column, np.array([1, 0, 0]), 0.5, out)
+    np.testing.assert_array_equal(out, [0, 1, 1])
+
+
+@pytest.mark.parametrize("size", [0, 1, 1003])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ["sgd", "sgd_momentum", "sgd_nesterov"])
+def test_sgd(name: str, dtype: Any, size: int) -> None:
+    p, g, v = (draw(size, dtype=dtype, seed=s) for s in range(3))
+    exact = [x.astype(np.float64) for x in (p, g, v)]
+    numbers = (0.1, 0.01) if name == "sgd" else (0.1, 0.9, 0.01)
+    arrays = 2 if name == "sgd" else 3
+
+    getattr(cpu, name)(*(p, g, v)[:arrays], *numbers)
+    getattr(reference, name)(*exact[:arrays], *numbers)
+
+    assert_close(p, exact[0], scale=10)
+    assert_close(v, exact[2], scale=10)
+
+
+PHILOX = [  # counter, key, words: the known answers published with Random123
+    ([0] * 4, [0] * 2, [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]),
+    ([2**32 - 1] * 4, [2**32 - 1] * 2, [0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD]),
+    (
+        [0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344],
+        [0xA4093822, 0x299F31D0],
+        [0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1],
+    ),
+]
+
+
+@pytest.mark.parametrize(("counter", "key", "words"), PHILOX)
+def test_philox_gives_the_published_words(
+    counter: list[int], key: list[int], words: list[int]
+) -> None:
+    low, high = key
+    arrays = tuple(np.array([c], np.uint64) for c in counter)
+    assert [int(w[0]) for w in reference.philox4x32(arrays, (low, high))] == words
+
+    compiled = numba.njit(scalars.philox4x32)
+    assert list(compiled(*map(np.uint32, (*counter, *key)))) == words
+
+
+@pytest.mark.parametrize("size", [0, 1, 4, 1001])
+def test_philox_bits_are_the_same_everywhere(size: int) -> None:
+    streams = [(0, 0, 0), (2**64 - 1, 2**63, 7), (123456789012345, 5, 2)]
+
+    for seed, step, layer in streams:
+        got, want = np.zeros(size, np.uint32), np.zeros(size, np.uint32)
+        cpu.philox_bits(seed, step, layer, got)
+        reference.philox_bits(seed, step, layer, want)
+        np.testing.assert_array_equal(got, want)
+
+
+def test_philox_bits_begin_with_the_published_words() -> None:
+    out = np.zeros(5, np.uint32)
+
+    cpu.philox_bits(0, 0, 0, out)
+
+    assert out[:4].tolist() == PHILOX[0][2]
+
+
+VECTORIZED = [
+    *(f"bias_{n}" for n in ACTIVATIONS),
+    *(f"{n}_grad" for n in face.ELEMENTWISE if n not in ("identity", "step")),
+    *LOSSES, "softmax_cross_entropy_labels", "sgd", "sgd_momentum", "sgd_nesterov",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", VECTORIZED)
+def test_kernels_are_vectorized(name: str) -> None:
+    body = getattr(cpu, name).py_func
+    matrix, row = numba.float32[:, ::1], numba.float32[::1]
+    types = {"b": row, "w": row, "loss": row, "p": row, "g": row, "v": row, "y": numba.int64[::1]}
+    numbers = dict.fromkeys(["scale", "lr", "momentum", "weight_decay"], numba.float64)
+    signature = [(types | numbers).get(p, matrix) for p in inspect.signature(body).parameters]
+
+    compiled = numba.njit(tuple(signature), nogil=True, **OPTIONS)(body)
+    ir = compiled.inspect_llvm(compiled.signatures[0])
+
+    assert re.search(r"= (fadd|fmul|fsub|select|fcmp)[^\n]*<\d+ x float>", ir)
+    assert not re.search(r"= (fadd|fmul|fsub|fdiv)[^\n]* double ", ir)

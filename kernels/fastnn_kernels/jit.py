@@ -67,7 +67,7 @@ class _Cache:
     def load_overload(self, signature: Any, target_context: Any) -> CompileResult | None:
         path = self._path(signature)
         try:
-            if not _is_private(path.parent):
+            if not is_private(path.parent):
                 return None
             blob = path.read_bytes()
         except OSError:
@@ -83,7 +83,7 @@ class _Cache:
         path = self._path(signature)
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if not _is_private(path.parent):
+            if not is_private(path.parent):
                 raise PermissionError(f"others can write to {path.parent}")
             with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as part:
                 part.write(hashlib.sha256(payload).digest() + payload)
@@ -97,7 +97,7 @@ class _Cache:
         return cache_folder() / name
 
 
-def _is_private(folder: Path) -> bool:
+def is_private(folder: Path) -> bool:
     if not hasattr(os, "geteuid"):  # Windows keeps a user's cache folder private by itself
         return True
     status = folder.stat()

@@ -1,0 +1,68 @@
+"""fastnn trains and runs dense neural networks, on a CPU or an NVIDIA GPU, with one flag.
+
+>>> import fastnn
+>>> X, y = fastnn.datasets.load_iris()
+>>> net = fastnn.MLP([4, 5, 3], seed=0, input_scaling=fastnn.datasets.standard_scaling(X))
+>>> net.fit(X, y, epochs=200)  # doctest: +SKIP
+
+Names resolve at first use: importing fastnn loads neither Numba nor CuPy.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fastnn import (
+        backend,
+        checkpoint,
+        cli,
+        datasets,
+        errors,
+        functional,
+        history,
+        initializers,
+        layers,
+        losses,
+        network,
+        optimizers,
+        training,
+        workloads,
+    )
+    from fastnn.backend import Backend, devices, get_backend, set_device, use_device
+    from fastnn.history import History
+    from fastnn.network import MLP, load
+    from fastnn.optimizers import SGD
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Backend": "backend", "devices": "backend", "get_backend": "backend", "set_device": "backend",
+    "use_device": "backend", "History": "history", "MLP": "network", "load": "network",
+    "SGD": "optimizers",
+}  # fmt: skip
+
+_MODULES = [
+    "backend", "checkpoint", "cli", "datasets", "errors", "functional", "history", "initializers",
+    "layers", "losses", "network", "optimizers", "training", "workloads",
+]  # fmt: skip
+
+__all__ = [
+    "MLP", "SGD", "Backend", "History", "backend", "checkpoint", "cli", "datasets", "devices",
+    "errors", "functional", "get_backend", "history", "initializers", "layers", "load", "losses",
+    "network", "optimizers", "set_device", "training", "use_device", "workloads",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        value = getattr(import_module(f"fastnn.{_HOME[name]}"), name)
+    elif name in _MODULES:
+        value = import_module(f"fastnn.{name}")
+    else:
+        raise AttributeError(f"module 'fastnn' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

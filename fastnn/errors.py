@@ -1,0 +1,59 @@
+"""The exceptions, each also the built-in that a caller already catches.
+
+    FastnnError
+    |- ArgumentError (ValueError)         a name, number or combination that is not allowed
+    |- ShapeError (ValueError)            an array of the wrong shape
+    |- DTypeError (TypeError)             an array of the wrong type
+    |- DataError (ValueError)             bad content: NaN, a label out of range, a broken file
+    |- DeviceError (RuntimeError)         arrays on the wrong device
+    |  `- DeviceUnavailableError          a device that is not there, or lacks a library
+    |- CheckpointError (OSError)          a saved network that cannot be trusted
+    |- DivergenceError (ArithmeticError)  training that stopped being finite
+    `- NotFittedError (ValueError, AttributeError)
+
+A message says what came, what was needed, and what to do.
+"""
+
+
+class FastnnError(Exception):
+    """The root: `except FastnnError` catches all that fastnn raises by intention."""
+
+
+class ArgumentError(FastnnError, ValueError):
+    """A name, number or combination of arguments that is not allowed."""
+
+
+class ShapeError(FastnnError, ValueError):
+    """An array whose shape does not fit."""
+
+
+class DTypeError(FastnnError, TypeError):
+    """An array whose type cannot be used."""
+
+
+class DataError(FastnnError, ValueError):
+    """Content that cannot be used: NaN, a label out of range, a broken file."""
+
+
+class DeviceError(FastnnError, RuntimeError):
+    """Arrays on the wrong device."""
+
+
+class DeviceUnavailableError(DeviceError):
+    """A device that is not there, or lacks a driver or library."""
+
+
+class CheckpointError(FastnnError, OSError):
+    """A file of a saved network that is damaged, foreign or of another version."""
+
+
+class DivergenceError(FastnnError, ArithmeticError):
+    """A loss or parameter that stopped being finite; the network is as at the epoch's start."""
+
+
+class NotFittedError(FastnnError, ValueError, AttributeError):
+    """A prediction asked of an estimator before it was fitted."""
+
+
+class ConvergenceWarning(UserWarning):
+    """Training ended at its limit of epochs without reaching its goal."""

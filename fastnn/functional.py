@@ -1,0 +1,93 @@
+"""Activations and their derivatives on NumPy or CuPy arrays, for people.
+
+Each takes an array of any shape and returns a new one of the same float type (integers
+give float64).  Inside it is float64, so a float32 result is right to half a unit in the
+last place, and the far tails, subnormal numbers included, are kept.  NaN stays NaN, and
+infinities give the limit, without a warning.
+
+`sigmoid(z)` and the like take the input; `sigmoid_grad(A, dA)` and the like take the
+activation's output A (gelu_grad and silu_grad its input Z) and the derivative dA by it,
+and return the derivative by the input.  softmax and log_softmax run over the last axis.
+Formulas: fastnn_kernels.reference.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+
+from fastnn.errors import DTypeError, ShapeError
+from fastnn_kernels import reference
+
+Array = Any
+F = TypeVar("F", bound=Callable[..., Any])
+
+__all__ = [
+    "elu", "elu_grad", "gelu", "gelu_grad", "identity", "identity_grad", "leaky_relu",
+    "leaky_relu_grad", "log_softmax", "relu", "relu_grad", "sigmoid", "sigmoid_grad", "silu",
+    "silu_grad", "softmax", "softmax_grad", "softplus", "softplus_grad", "step", "step_grad",
+    "tanh", "tanh_grad",
+]  # fmt: skip
+
+
+def _activation(formula: Callable[[Array], Array]) -> Callable[[Any], Array]:
+    def activation(x: Any) -> Array:
+        x = _numbers(x)
+        with np.errstate(all="ignore"):
+            return np.asanyarray(formula(x.astype(np.float64))).astype(x.dtype)
+
+    return _named(activation, formula.__name__)
+
+
+def _grad(name: str, product: Callable[[Array, Array], Array]) -> Callable[[Any, Any], Array]:
+    def grad(T: Any, dA: Any) -> Array:
+        T, dA = _numbers(T), _numbers(dA)
+        if T.shape != dA.shape:
+            raise ShapeError(f"the activation is {T.shape} and its derivative {dA.shape}, "
+                             "need equal shapes")  # fmt: skip
+        with np.errstate(all="ignore"):
+            product_of = product(T.astype(np.float64), dA.astype(np.float64))
+            return product_of.astype(np.result_type(T, dA))
+
+    return _named(grad, f"{name}_grad")
+
+
+def _named(function: F, name: str) -> F:
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"See fastnn.functional: {name}."
+    return function
+
+
+def _numbers(x: Any) -> Array:
+    x = x if hasattr(x, "__array_ufunc__") else np.asarray(x)
+    if x.dtype.kind == "f":
+        return x
+    if x.dtype.kind in "biu":
+        return x.astype(np.float64)
+    raise DTypeError(f"the array is {x.dtype}, need real numbers")
+
+
+identity = _activation(reference.identity)
+step = _activation(reference.step)
+sigmoid = _activation(reference.sigmoid)
+tanh = _activation(reference.tanh)
+relu = _activation(reference.relu)
+leaky_relu = _activation(reference.leaky_relu)
+elu = _activation(reference.elu)
+softplus = _activation(reference.softplus)
+gelu = _activation(reference.gelu)
+silu = _activation(reference.silu)
+softmax = _activation(reference.softmax)
+log_softmax = _activation(reference.log_softmax)
+
+identity_grad = _grad("identity", lambda A, dA: dA * reference.identity_slope(A))
+step_grad = _grad("step", lambda A, dA: dA * reference.step_slope(A))
+sigmoid_grad = _grad("sigmoid", lambda A, dA: dA * reference.sigmoid_slope(A))
+tanh_grad = _grad("tanh", lambda A, dA: dA * reference.tanh_slope(A))
+relu_grad = _grad("relu", lambda A, dA: dA * reference.relu_slope(A))
+leaky_relu_grad = _grad("leaky_relu", lambda A, dA: dA * reference.leaky_relu_slope(A))
+elu_grad = _grad("elu", lambda A, dA: dA * reference.elu_slope(A))
+softplus_grad = _grad("softplus", lambda A, dA: dA * reference.softplus_slope(A))
+gelu_grad = _grad("gelu", lambda Z, dA: dA * reference.gelu_slope(Z))
+silu_grad = _grad("silu", lambda Z, dA: dA * reference.silu_slope(Z))
+softmax_grad = _grad("softmax", reference.softmax_slope_times)

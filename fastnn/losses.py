@@ -1,0 +1,141 @@
+"""Loss: from a network's logits or outputs and its targets to a loss and a gradient.
+
+Softmax with cross-entropy and sigmoid with binary cross-entropy take logits Z and go
+back through A - Y: composing softmax, log and softmax's derivative instead gives a
+gradient of exactly zero on a confidently wrong float32 sample.  Bishop (2006), 4.3.
+
+    cross_entropy         -sum(Y log softmax(Z)), in nats; softmax output
+    binary_cross_entropy  the same of each sigmoid and its complement, summed over outputs
+    squared_error         sum((A - Y)^2) / 2; any output
+    mean_squared_error    the mean of (A - Y)^2 over the outputs
+    huber                 the mean over the outputs of d^2/2 where |d| <= 1, |d| - 1/2 beyond
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fastnn.backend import Array, Backend
+from fastnn.errors import ArgumentError, DataError, DTypeError, ShapeError
+
+NAMES = ("cross_entropy", "binary_cross_entropy", "squared_error", "mean_squared_error", "huber")
+
+_KERNEL = {
+    "cross_entropy": "softmax_cross_entropy",
+    "binary_cross_entropy": "sigmoid_cross_entropy",
+    "squared_error": "squared_error",
+    "mean_squared_error": "squared_error",
+    "huber": "huber",
+}
+_OF_LOGITS = {"cross_entropy": "softmax", "binary_cross_entropy": "sigmoid"}  # and their output
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What a loss compares with: values for its kernel, and class labels if there are any."""
+
+    values: Array  # rows (n, k) in the network's type, or labels (n,) int64
+    labels: Array | None  # (n,) int64: the class each row names, for the accuracy
+
+    def __getitem__(self, rows: Any) -> "Targets":
+        return Targets(self.values[rows], None if self.labels is None else self.labels[rows])
+
+
+class Loss:
+    """One loss under one output activation, on one device."""
+
+    def __init__(self, name: str | None, output: str, k: int, backend: Backend) -> None:
+        """Raises ArgumentError for a name that is unknown or does not fit the output."""
+        self.name = name = default_loss(output) if name is None else name
+        if name not in NAMES:
+            raise ArgumentError(f"loss is {name!r}, need one of {', '.join(NAMES)}")
+        if output != _OF_LOGITS.get(name, output):
+            raise ArgumentError(f"loss {name!r} needs output {_OF_LOGITS[name]!r}, not {output!r}; "
+                                f"for this output: {default_loss(output)!r}")  # fmt: skip
+        self.head = "identity" if name in _OF_LOGITS else output
+        self.threshold = 0.5 if self.head == "sigmoid" else 0.0
+        self.output, self.k, self.backend = output, k, backend
+        self._from_rows = getattr(backend.kernels, _KERNEL[name])
+        self._from_labels = backend.kernels.softmax_cross_entropy_labels
+        # The kernels sum over the outputs: half the squares, or Huber's terms.
+        self.factor = {"mean_squared_error": 2 / k, "huber": 1 / k}.get(name, 1.0)
+
+    def __call__(
+        self, T: Array, targets: Array, w: Array, scale: float, dT: Array, losses: Array
+    ) -> None:
+        """losses (n,) and dT (n, k), as fastnn_kernels.face.LossFromRows; w includes factor."""
+        kernel = self._from_rows if targets.ndim == 2 else self._from_labels
+        kernel(T, targets, w, scale, dT, losses)
+
+    def targets(self, Y: Any, n: int) -> Targets:
+        """Y checked against this loss and n rows.  Raises ShapeError, DTypeError, DataError."""
+        Y = np.asarray(Y)
+        if Y.dtype.kind not in "biuf":
+            raise DTypeError(f"Y is {Y.dtype}, need numbers; words become labels by "
+                             "np.unique(Y, return_inverse=True)")  # fmt: skip
+        if Y.ndim not in (1, 2) or len(Y) != n:
+            raise ShapeError(f"Y is {Y.shape} for {n} rows of X, need ({n},) or ({n}, {self.k})")
+        _check_finite(Y)
+        is_class_indices = Y.ndim == 1 and (
+            self.name == "cross_entropy" or (self.k > 1 and self.name != "binary_cross_entropy")
+        )
+        return self._of_labels(Y) if is_class_indices else self._of_rows(Y, n)
+
+    def _of_labels(self, Y: Array) -> Targets:
+        labels = _checked_labels(Y, self.k)
+        if self.name == "cross_entropy":
+            return Targets(labels, labels)
+        return Targets(np.eye(self.k, dtype=self.backend.dtype)[labels], labels)
+
+    def _of_rows(self, Y: Array, n: int) -> Targets:
+        if Y.ndim == 1 and self.k > 1:
+            raise ShapeError(f"Y is {Y.shape}, need ({n}, {self.k}) for loss {self.name!r}; "
+                             f"labels become rows by datasets.one_hot(Y, {self.k})")  # fmt: skip
+        rows = Y.reshape(n, -1)
+        if rows.shape != (n, self.k):
+            labels = f" or class labels ({n},)" if self.name == "cross_entropy" else ""
+            raise ShapeError(f"Y is {Y.shape}, need ({n}, {self.k}){labels}")
+        if self.name == "cross_entropy":
+            _check_each(rows.sum(axis=1), lambda s: np.abs(s - 1) <= 1e-3, "a row of Y sums to {},"
+                        " need 1 for loss 'cross_entropy'")  # fmt: skip
+        if self.name in _OF_LOGITS:
+            _check_each(rows, lambda y: (y >= 0) & (y <= 1), "Y has {}, need 0 <= Y <= 1")
+        with np.errstate(over="ignore"):
+            values = np.ascontiguousarray(rows, self.backend.dtype)
+        _check_each(values, np.isfinite, "Y has a number beyond float32, which becomes {}")
+        return Targets(values, self._labels_of_rows(rows))
+
+    def _labels_of_rows(self, rows: Array) -> Array | None:
+        if self.k == 1:
+            named = self.output == "sigmoid" and bool(((rows == 0) | (rows == 1)).all())
+            return rows[:, 0].astype(np.int64) if named else None
+        one_hot = bool(((rows == 0) | (rows == 1)).all() and (rows.sum(axis=1) == 1).all())
+        return rows.argmax(axis=1) if self.name == "cross_entropy" or one_hot else None
+
+
+def default_loss(output: str) -> str:
+    """The loss that fits an output."""
+    return {"softmax": "cross_entropy", "sigmoid": "binary_cross_entropy"}.get(
+        output, "mean_squared_error"
+    )
+
+
+def _checked_labels(Y: Array, k: int) -> Array:
+    _check_each(Y, lambda y: y == np.floor(y), "Y has {}, need whole class labels")
+    _check_each(Y, lambda y: (y >= 0) & (y < k), f"Y has label {{}}, need 0 to {k - 1} "
+                f"for {k} outputs")  # fmt: skip
+    return Y.astype(np.int64)
+
+
+def _check_finite(Y: Array) -> None:
+    if Y.dtype.kind == "f":
+        _check_each(Y, np.isfinite, "Y has {}, need finite targets")
+
+
+def _check_each(values: Array, allowed: Any, message: str) -> None:
+    good = allowed(values)
+    if not good.all():
+        where = tuple(int(i) for i in np.argwhere(~good)[0])
+        place = f"row {where[0]}" + (f", column {where[1]}" if len(where) > 1 else "")
+        raise DataError(f"{message.format(values[where])} ({(~good).sum()} such, first at {place})")

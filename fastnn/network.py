@@ -1,0 +1,359 @@
+"""MLP: a dense network as one flat parameter vector, and the door to everything it does."""
+
+import os
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from fastnn import checkpoint, training
+from fastnn.architecture import Architecture
+from fastnn.backend import Array, float_type, get_backend
+from fastnn.data import check_count, checked
+from fastnn.errors import ArgumentError, CheckpointError, DataError, ShapeError
+from fastnn.history import History
+from fastnn.initializers import Initializer, draw, initializer
+from fastnn.inputs import BLOCK, Rows, Scaling, checked_array
+from fastnn.layers import Dense, Stack
+from fastnn.layout import Layout
+from fastnn.losses import Loss
+from fastnn.optimizers import SGD
+from fastnn.streams import Purpose, checked_seed, generator
+
+
+class MLP:
+    """A multi-layer perceptron: A = f(X W + b), layer by layer.
+
+    sizes: [inputs, hidden..., outputs].  activation: a name for all hidden layers, or one
+    each, of identity, step, sigmoid, tanh, relu, leaky_relu, elu, softplus, gelu, silu.
+    output: "softmax" or any of these.  init: see fastnn.initializers.  dtype: float32 or
+    float64, of the parameters and all arithmetic.  seed: of weights and orders; None draws
+    one, and net.seed tells it.  input_scaling: (offset, factor), numbers or (inputs,)
+    arrays: X enters as (X - offset) * factor.  class_names: a name per class.
+
+    Raises ArgumentError, DTypeError, DeviceUnavailableError.
+    """
+
+    def __init__(
+        self, sizes: Sequence[int], activation: str | Sequence[str] = "sigmoid",
+        output: str = "softmax", bias: bool = True, *, init: str | Initializer = "xavier",
+        dtype: Any = "float32", device: str | None = None, seed: int | None = None,
+        input_scaling: tuple[Any, Any] | None = None, class_names: Sequence[str] | None = None,
+    ) -> None:  # fmt: skip
+        self.architecture = Architecture.checked(sizes, activation, output, bias, class_names)
+        self.seed = checked_seed(seed)
+        self.scaling = _checked_scaling(input_scaling, self.sizes[0])
+        init_function = initializer(init)
+        self.backend = get_backend(device, dtype)
+        self.epochs = self.steps = 0  # trained in the network's life: they index its streams
+        self._allocate()
+        self._initialize(init_function, biases=self.architecture.bias and init == "uniform")
+
+    def _initialize(self, init: Initializer, *, biases: bool) -> None:
+        for k, (d, m) in enumerate(pairwise(self.sizes), start=1):
+            rng = generator(self.seed, Purpose.WEIGHTS, k)
+            self._tensors[f"W{k}"][...] = self.backend.asarray(draw(init, d, m, rng))
+            if biases:
+                self._tensors[f"b{k}"][...] = self.backend.asarray(rng.random(m))
+
+    def _allocate(self) -> None:
+        self.layout = Layout(self.architecture.shapes, self.dtype.itemsize)
+        self.params = self.backend.zeros(self.layout.size)
+        self._tensors = self.layout.views(self.params)
+
+    @classmethod
+    def from_params(
+        cls, params: dict[str, Any], activation: str | Sequence[str] = "sigmoid",
+        output: str = "softmax", *, device: str | None = None, seed: int | None = None,
+        input_scaling: tuple[Any, Any] | None = None, class_names: Sequence[str] | None = None,
+    ) -> "MLP":  # fmt: skip
+        """A network from its arrays {"W1": (d, m), "b1": (m,), "W2": ...}; a missing b is zero.
+
+        float64 if any array is, otherwise float32.  Raises as MLP and set_params_dict do.
+        """
+        depth = sum(name.startswith("W") for name in params)
+        missing = [f"W{k}" for k in range(1, depth + 1) if f"W{k}" not in params]
+        if depth == 0 or missing:
+            raise ArgumentError(f"params has {sorted(params)}, need W1, W2, ... in sequence")
+        weights = [checked_array(params[f"W{k}"]) for k in range(1, depth + 1)]
+        if any(W.ndim != 2 for W in weights):
+            raise ShapeError(f"the weights are {[W.shape for W in weights]}, need (d, m) each")
+        dtype = np.result_type(*(checked_array(p).dtype for p in params.values()), np.float32)
+        net = cls(
+            [weights[0].shape[0], *(W.shape[1] for W in weights)], activation, output,
+            any(name.startswith("b") for name in params), init="zeros", dtype=dtype,
+            device=device, seed=seed, input_scaling=input_scaling, class_names=class_names,
+        )  # fmt: skip
+        absent = {name: np.zeros(shape) for name, shape in net.layout.shapes.items()
+                  if name not in params and name.startswith("b")}  # fmt: skip
+        net.set_params_dict({**absent, **params})
+        return net
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """(inputs, hidden..., outputs)."""
+        return self.architecture.sizes
+
+    @property
+    def activations(self) -> tuple[str, ...]:
+        """Of the hidden layers."""
+        return self.architecture.activations
+
+    @property
+    def output(self) -> str:
+        """The output's activation."""
+        return self.architecture.output
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """A name per class, or None."""
+        return self.architecture.class_names
+
+    @property
+    def device(self) -> str:
+        """Where the network is: "cpu" or "cuda:0"."""
+        return self.backend.device
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The float type of parameters, activations and results."""
+        return self.backend.dtype
+
+    @property
+    def weights(self) -> list[Array]:
+        """Views of W (d, m), first layer first."""
+        return [tensor for name, tensor in self._tensors.items() if name.startswith("W")]
+
+    @property
+    def biases(self) -> list[Array]:
+        """Views of b (m,), first layer first; empty without biases."""
+        return [
+            self._tensors[f"b{k}"] for k in range(1, len(self.sizes)) if f"b{k}" in self._tensors
+        ]
+
+    def get_params_dict(self) -> dict[str, np.ndarray[Any, Any]]:
+        """{"W1": (d, m), "b1": (m,), ...}, copies in host memory."""
+        return {name: self.backend.asnumpy(t).copy() for name, t in self._tensors.items()}
+
+    def set_params_dict(self, params: dict[str, Any]) -> None:
+        """Take over all arrays or none.
+
+        Raises ArgumentError, ShapeError, DTypeError, DataError.
+        """
+        if params.keys() != self.layout.shapes.keys():
+            raise ArgumentError(f"params has {sorted(params)}, need {list(self.layout.shapes)}")
+        ready = {}
+        for name, shape in self.layout.shapes.items():
+            array = checked_array(params[name])
+            if array.shape != shape:
+                raise ShapeError(f"{name} is {array.shape}, need {shape}")
+            with np.errstate(over="ignore"):
+                ready[name] = self.backend.asarray(array)
+            if not np.isfinite(ready[name]).all():
+                raise DataError(f"{name} has NaN, infinity or a number beyond {self.dtype}, "
+                                "need finite parameters")  # fmt: skip
+        for name, array in ready.items():
+            self._tensors[name][...] = array
+
+    def predict(self, X: Any, batch_size: int | None = None) -> Array:
+        """Outputs (n, n_out) for X (n, d), or (n_out,) for one sample (d,).
+
+        batch_size: rows at once; it changes memory and speed only.  Safe in many threads
+        at a time.  Raises ShapeError, DTypeError, DataError.
+        """
+        return self._run(X, self.output, batch_size)
+
+    __call__ = predict
+
+    def logits(self, X: Any) -> Array:
+        """As predict, without the output's activation."""
+        return self._run(X, "identity", None)
+
+    def classify(self, X: Any) -> Array:
+        """Classes (n,) int64, or one for one sample: the largest logit, the first of equals;
+        for one output that is not softmax, whether its logit is above zero."""
+        Z = self.logits(X)
+        if self.sizes[-1] == 1 and self.output != "softmax":
+            return (Z[..., 0] > 0).astype(np.int64)
+        return Z.argmax(axis=-1)
+
+    def _run(self, X: Any, head: str, batch_size: int | None) -> Array:
+        if batch_size is not None:
+            check_count("batch_size", batch_size)
+        X = checked_array(X)
+        one = X.ndim == 1 and X.shape == (self.sizes[0],)
+        rows = Rows(X[None] if one else X, self.sizes[0], self.scaling, self.backend)
+        out = self.backend.xp.empty((len(rows), self.sizes[-1]), self.dtype)
+        layers, block = self.layers(head), batch_size or BLOCK
+        with np.errstate(all="ignore"):
+            for start in range(0, len(rows), block):
+                A = rows[start : start + block]
+                for layer in layers:
+                    A = layer(A)
+                out[start : start + block] = A
+        return out[0] if one else out
+
+    def layers(self, head: str) -> list[Dense]:
+        """The layers for inference, the last one with activation `head`."""
+        return [
+            Dense(W, self._tensors.get(f"b{k}"), activation, self.backend)
+            for k, (W, activation) in enumerate(
+                zip(self.weights, (*self.activations, head), strict=True), start=1
+            )
+        ]
+
+    def stack(self, loss: Loss, rows: int) -> Stack:
+        """The layers for training under loss on up to `rows` rows at once."""
+        activations = [*self.activations, self.output]
+        return Stack(self._tensors, activations, loss, self.layout, rows, self.backend)
+
+    def fit(
+        self, X: Any, Y: Any, *, loss: str | None = None, optimizer: SGD | None = None,
+        epochs: int = 1, batch_size: int | None = 32, shuffle: bool = True,
+        reduction: str = "mean", validation: Any = None, target_loss: float | None = None,
+        patience: int | None = None, progress: bool | None = None, execution: str = "auto",
+        seed: int | None = None,
+    ) -> History:  # fmt: skip
+        """Train on X (n, d) and Y, and return what was seen.
+
+        loss: see fastnn.losses; None fits the output.  Y: class labels (n,) or rows (n, k),
+        as the loss asks.  optimizer: None is SGD().  batch_size: None is all rows; the last,
+        smaller batch is used too.  reduction: of a batch, "mean" over its rows or "sum".
+        validation: (X, Y), or the fraction of the rows to hold out.  target_loss: stop once an
+        epoch's training loss is there.  patience: stop after so many epochs without a better
+        validation loss (training loss where there is none) and restore the best weights.
+        progress: None shows a bar on a terminal after a second.  seed: of the order; None is
+        the network's own, in which the epochs of its life are counted.
+
+        Raises ArgumentError, ShapeError, DTypeError, DataError before anything changes, and
+        DivergenceError, with the network as it was at the start of the epoch.  Ctrl-C leaves
+        it as of the last whole step.
+        """
+        settings = training.Settings(
+            epochs, batch_size, shuffle, reduction, target_loss, patience, execution
+        )
+        return training.fit(
+            self, X, Y, settings, loss=loss, optimizer=optimizer, validation=validation,
+            progress=progress, seed=seed,
+        )  # fmt: skip
+
+    def evaluate(self, X: Any, Y: Any, loss: str | None = None) -> dict[str, float]:
+        """{"loss": mean per row, "accuracy": fraction}; accuracy only where there are classes."""
+        objective = Loss(loss, self.output, self.sizes[-1], self.backend)
+        data = checked(self, X, Y, objective)
+        mean_loss, accuracy = training.evaluate(self.layers(objective.head), objective, data)
+        return {"loss": mean_loss} | ({} if accuracy is None else {"accuracy": accuracy})
+
+    def gradient(
+        self, X: Any, Y: Any, loss: str | None = None, reduction: str = "mean"
+    ) -> tuple[float, Array]:
+        """The loss over X and Y as one batch, and its gradient by net.params, flat like it."""
+        if reduction not in ("mean", "sum"):
+            raise ArgumentError(f"reduction is {reduction!r}, need 'mean' or 'sum'")
+        objective = Loss(loss, self.output, self.sizes[-1], self.backend)
+        data = checked(self, X, Y, objective)
+        n, stack = len(data), self.stack(objective, len(data))
+        losses, w = self.backend.zeros(n), self.backend.zeros(n) + self.dtype.type(objective.factor)
+        scale = 1 / n if reduction == "mean" else 1.0
+        with np.errstate(all="ignore"):
+            stack.backpropagate(data.rows[:], data.targets.values, w, scale, losses)
+        return float(losses.sum(dtype=np.float64)) * scale, stack.gradient
+
+    def to(self, device: str) -> "MLP":
+        """Move to device, in place, and return the network."""
+        self.backend = get_backend(device, self.dtype)
+        return self
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the network to path, whole or not at all.  fastnn.load reads it back.
+
+        Raises OSError where the system refuses; a file that was there is then unharmed.
+        """
+        tensors = self.get_params_dict()
+        if self.scaling is not None:
+            tensors |= {"input_offset": self.scaling.offset, "input_factor": self.scaling.factor}
+        checkpoint.write(path, tensors, {
+            "architecture": self.architecture.as_json(), "dtype": str(self.dtype),
+            "seed": self.seed, "epochs": self.epochs, "steps": self.steps,
+            "scaling": None if self.scaling is None else
+                [self.scaling.offset.shape, self.scaling.factor.shape],
+        })  # fmt: skip
+
+    def __getstate__(self) -> dict[str, Any]:
+        derived = ("backend", "layout", "_tensors")
+        state = {name: value for name, value in vars(self).items() if name not in derived}
+        return state | {"device": self.device, "params": self.backend.asnumpy(self.params)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        device, params = state.pop("device"), state.pop("params")
+        vars(self).update(state)
+        self.backend = get_backend(device, params.dtype)
+        self._allocate()
+        self.params[...] = self.backend.asarray(params)
+
+    def __repr__(self) -> str:
+        return f"MLP({self.architecture!r}, dtype={str(self.dtype)!r}, device={self.device!r})"
+
+    def summary(self) -> str:
+        """A table of the layers: shape, activation and number of parameters."""
+        rows = [("layer", "shape", "activation", "parameters")]
+        activations = (*self.activations, self.output)
+        for k, (d, m) in enumerate(pairwise(self.sizes), start=1):
+            count = d * m + (m if self.architecture.bias else 0)
+            rows.append((f"{k}", f"{d} -> {m}", activations[k - 1], f"{count:,}"))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [
+            "  ".join(cell.ljust(w) for cell, w in zip(row[:3], widths, strict=False))
+            + "  " + row[3].rjust(widths[3])
+            for row in rows
+        ]  # fmt: skip
+        total = f"{self.layout.count:,} parameters, {self.dtype}, on {self.device}"
+        return "\n".join([*lines, total])
+
+
+def load(path: str | os.PathLike[str], device: str | None = None) -> MLP:
+    """The network that MLP.save wrote to path.
+
+    Raises CheckpointError for a damaged or foreign file, OSError where the system refuses.
+    """
+    saved, tensors = checkpoint.read(path, _expected)
+    scaling = None
+    if saved["scaling"] is not None:
+        scaling = tensors.pop("input_offset"), tensors.pop("input_factor")
+    a = saved["architecture"]
+    try:
+        net = MLP(
+            a.sizes, a.activations, a.output, a.bias, init="zeros", dtype=saved["dtype"],
+            device=device, seed=saved["seed"], input_scaling=scaling, class_names=a.class_names,
+        )  # fmt: skip
+        net.set_params_dict(tensors)
+    except (ArgumentError, DataError) as error:
+        raise CheckpointError(f"{path} is damaged: {error}") from error
+    net.epochs, net.steps = saved["epochs"], saved["steps"]
+    return net
+
+
+def _expected(saved: Any) -> tuple[dict[str, Any], checkpoint.Expected]:
+    """What a file says of its network, checked, and the tensors that it must then have."""
+    names = {"architecture", "dtype", "seed", "epochs", "steps", "scaling"}
+    if not isinstance(saved, dict) or saved.keys() != names:
+        raise ArgumentError(f"the network is {str(saved)[:80]}, need {sorted(names)}")
+    architecture, dtype = Architecture.from_json(saved["architecture"]), float_type(saved["dtype"])
+    expected = {name: (str(dtype), shape) for name, shape in architecture.shapes.items()}
+    if saved["scaling"] is not None:
+        offset, factor = (tuple(shape) for shape in saved["scaling"])
+        d = architecture.sizes[0]
+        if not {offset, factor} <= {(), (d,)}:
+            raise ArgumentError(f"the scaling is {saved['scaling']}, need shapes () or ({d},)")
+        expected |= {"input_offset": ("float64", offset), "input_factor": ("float64", factor)}
+    counts = {name: checked_seed(int(saved[name])) for name in ("seed", "epochs", "steps")}
+    return saved | counts | {"architecture": architecture, "dtype": dtype}, expected
+
+
+def _checked_scaling(scaling: Any, d: int) -> Scaling | None:
+    if scaling is None:
+        return None
+    if not isinstance(scaling, Sequence) or len(scaling) != 2:
+        raise ArgumentError(f"input_scaling is {scaling!r}, need (offset, factor)")
+    return Scaling(scaling[0], scaling[1], d)

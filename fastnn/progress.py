@@ -1,0 +1,41 @@
+"""Progress: a bar with loss, accuracy and samples per second, for people only."""
+
+import sys
+from types import TracebackType
+from typing import Any, Self
+
+
+class Progress:
+    """A bar on standard error.  show None: on a terminal, once a second has passed."""
+
+    def __init__(self, show: bool | None, samples: int, epochs: int) -> None:
+        self._epochs = epochs
+        self._bar: Any = None
+        if show or (show is None and sys.stderr.isatty()):
+            from tqdm import tqdm
+
+            self._bar = tqdm(
+                total=samples, unit=" samples", unit_scale=True, dynamic_ncols=True,
+                delay=0 if show else 1, desc=f"epoch 1/{epochs}",
+            )  # fmt: skip
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:  # fmt: skip
+        if self._bar is not None:
+            self._bar.close()
+
+    def advance(self, samples: int) -> None:
+        """So many more samples have been trained on."""
+        if self._bar is not None:
+            self._bar.update(samples)
+
+    def report(self, epoch: int, figures: dict[str, float]) -> None:
+        """Epoch (from 1) is over, with these figures."""
+        if self._bar is not None:
+            self._bar.set_description(f"epoch {min(epoch + 1, self._epochs)}/{self._epochs}", False)
+            self._bar.set_postfix({name: f"{x:.4f}" for name, x in figures.items()}, False)

@@ -1,0 +1,208 @@
+"""fit: shuffle, cut, forward, back, step; and what happens between the epochs.
+
+A network's parameters change only in an optimizer's step, one kernel call: whatever
+interrupts a run, Ctrl-C included, leaves them as of the last whole step.
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastnn.backend import Array
+from fastnn.data import Data, check_count, divided, is_finite_number
+from fastnn.errors import ArgumentError, DivergenceError
+from fastnn.history import History
+from fastnn.inputs import BLOCK
+from fastnn.layers import Dense
+from fastnn.losses import Loss
+from fastnn.optimizers import SGD
+from fastnn.progress import Progress
+from fastnn.streams import Purpose, checked_seed, generator
+
+if TYPE_CHECKING:
+    from fastnn.network import MLP
+
+SLAB_BYTES = 2**20  # of input gathered at once: a few batches, which stay in a core's cache
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The numbers of a fit, checked before anything is touched."""
+
+    epochs: int
+    batch_size: int | None
+    shuffle: bool
+    reduction: str
+    target_loss: float | None
+    patience: int | None
+    execution: str
+
+    def __post_init__(self) -> None:
+        check_count("epochs", self.epochs)
+        if self.batch_size is not None:
+            check_count("batch_size", self.batch_size)
+        if self.patience is not None:
+            check_count("patience", self.patience)
+        if self.shuffle not in (True, False):
+            raise ArgumentError(f"shuffle is {self.shuffle!r}, need True or False")
+        if self.reduction not in ("mean", "sum"):
+            raise ArgumentError(f"reduction is {self.reduction!r}, need 'mean' or 'sum'")
+        if self.target_loss is not None and not is_finite_number(self.target_loss):
+            raise ArgumentError(f"target_loss is {self.target_loss!r}, need a finite number")
+        if self.execution == "fused":
+            raise ArgumentError("execution='fused' is not in this version, "
+                                "use 'layers' or 'auto'")  # fmt: skip
+        if self.execution not in ("auto", "layers"):
+            raise ArgumentError(
+                f"execution is {self.execution!r}, need 'auto', 'layers' or 'fused'"
+            )
+
+
+def fit(
+    net: "MLP", X: Any, Y: Any, settings: Settings, *, loss: str | None, optimizer: SGD | None,
+    validation: Any, progress: bool | None, seed: int | None,
+) -> History:  # fmt: skip
+    """Train net; see MLP.fit."""
+    optimizer = SGD() if optimizer is None else optimizer
+    if not isinstance(optimizer, SGD):
+        raise ArgumentError(f"optimizer is {optimizer!r}, need fastnn.SGD(...)")
+    if progress not in (None, True, False):
+        raise ArgumentError(f"progress is {progress!r}, need None, True or False")
+    seed = net.seed if seed is None else checked_seed(seed)
+    objective = Loss(loss, net.output, net.sizes[-1], net.backend)
+    if "step" in (*net.activations, objective.head):
+        raise ArgumentError("activation 'step' has no slope to learn by; it is for inference, "
+                            "train with 'sigmoid' instead")  # fmt: skip
+    data, held_out = divided(net, X, Y, objective, validation, seed)
+    run = _Run(net, objective, optimizer, data, settings, seed)
+    bar = Progress(progress, settings.epochs * len(data), settings.epochs)
+    with bar, np.errstate(all="ignore"):  # divergence is reported once, by name
+        return run.epochs(held_out, bar)
+
+
+def evaluate(layers: list[Dense], loss: Loss, data: Data) -> tuple[float, float | None]:
+    """(mean loss per row, accuracy or None) of layers that end at the loss's head."""
+    backend, n = loss.backend, len(data)
+    losses, hits = backend.zeros(n), backend.zeros(n)
+    w = backend.zeros(min(n, BLOCK)) + backend.dtype.type(loss.factor)
+    with np.errstate(all="ignore"):
+        for start in range(0, n, BLOCK):
+            part = slice(start, min(start + BLOCK, n))
+            T = data.rows[part]
+            for layer in layers:
+                T = layer(T)
+            targets = data.targets[part]
+            if targets.labels is not None:
+                backend.kernels.hits(T, targets.labels, loss.threshold, hits[part])
+            loss(T, targets.values, w[: len(T)], 1.0, T, losses[part])
+    return _mean(losses), None if data.targets.labels is None else _mean(hits)
+
+
+class _Run:
+    """One fit: the buffers it holds and the epochs it makes."""
+
+    def __init__(
+        self, net: "MLP", loss: Loss, optimizer: SGD, data: Data, settings: Settings, seed: int
+    ) -> None:
+        backend, n = net.backend, len(data)
+        self.net, self.loss, self.data, self.settings, self.seed = net, loss, data, settings, seed
+        self.batch_size = min(settings.batch_size or n, n)
+        self.stack = net.stack(loss, self.batch_size)
+        self.step = optimizer.begin(net.params, self.stack.gradient, backend)
+        self.learning_rate = optimizer.learning_rate
+        self.w = backend.zeros(self.batch_size) + backend.dtype.type(loss.factor)
+        self.losses, self.hits = backend.zeros(n), backend.zeros(n)
+        self.history = History()
+
+    def epochs(self, held_out: Data | None, bar: Progress) -> History:
+        """Run them, look on between them, and restore the best weights under patience."""
+        history, settings = self.history, self.settings
+        best, best_params = math.inf, None
+        layers = self.net.layers(self.loss.head)
+        for epoch in range(settings.epochs):
+            began = time.perf_counter()
+            self._epoch(bar)
+            if held_out is not None:
+                _append(history.val_loss, history.val_accuracy,
+                        *evaluate(layers, self.loss, held_out))  # fmt: skip
+            history.seconds.append(time.perf_counter() - began)
+            bar.report(epoch + 1, history.last())
+
+            watched = (history.val_loss or history.loss)[-1]
+            if settings.patience and watched < best:
+                best, best_params, history.best_epoch = watched, self.net.params.copy(), epoch
+            if settings.target_loss is not None and history.loss[-1] <= settings.target_loss:
+                history.stopped = "target_loss"
+                break
+            if settings.patience and epoch - (history.best_epoch or 0) >= settings.patience:
+                history.stopped = "patience"
+                break
+        if best_params is not None:
+            self.net.params[...] = best_params
+        return history
+
+    def _epoch(self, bar: Progress) -> None:
+        net, backend = self.net, self.net.backend
+        before = net.params.copy(), net.epochs, net.steps
+        order = None
+        if self.settings.shuffle:
+            order = generator(self.seed, Purpose.ORDER, net.epochs).permutation(len(self.data))
+        net.epochs += 1
+        for start, X, targets, labels in self._batches(order):
+            n = len(X)
+            part = slice(start, start + n)
+            scale = 1 / n if self.settings.reduction == "mean" else 1.0
+            T = self.stack.backpropagate(X, targets, self.w[:n], scale, self.losses[part])
+            if labels is not None:
+                backend.kernels.hits(T, labels, self.loss.threshold, self.hits[part])
+            self.step()
+            net.steps += 1
+            bar.advance(n)
+        mean_loss = _mean(self.losses)  # the only wait of an epoch
+        if not math.isfinite(mean_loss) or not np.isfinite(net.params).all():
+            self._diverged(before)
+        accuracy = None if self.data.targets.labels is None else _mean(self.hits)
+        _append(self.history.loss, self.history.accuracy, mean_loss, accuracy)
+
+    def _batches(self, order: Array | None) -> Iterator[tuple[int, Array, Array, Array | None]]:
+        """(first position, X, targets, labels) of each batch, cut from gathered slabs."""
+        batch, n = self.batch_size, len(self.data)
+        row_bytes = self.net.sizes[0] * self.net.backend.dtype.itemsize
+        slab = batch * max(1, SLAB_BYTES // (batch * row_bytes))
+        for first in range(0, n, slab):
+            part = slice(first, first + slab) if order is None else order[first : first + slab]
+            X, targets = self.data.rows[part], self.data.targets[part]
+            for i in range(0, len(X), batch):
+                rows = slice(i, i + batch)
+                labels = None if targets.labels is None else targets.labels[rows]
+                yield first + i, X[rows], targets.values[rows], labels
+
+    def _diverged(self, before: tuple[Array, int, int]) -> None:
+        net = self.net
+        finite = np.isfinite(self.losses)
+        row = len(finite) if finite.all() else int(np.argmin(finite))
+        step, done = row // self.batch_size, row - row % self.batch_size
+        what = "the loss" if row < len(finite) else "a parameter"
+        known = [_mean(self.losses[:done])] if done else self.history.loss[-1:]
+        last = f"{known[0]:.4g}" if known else "none"
+        params, net.epochs, net.steps = before
+        net.params[...] = params
+        raise DivergenceError(
+            f"{what} stopped being finite in epoch {len(self.history) + 1}, step {step + 1}, at "
+            f"learning rate {self.learning_rate:g} (last finite loss: {last}); the network is as "
+            "it was at the start of that epoch.  Try a smaller learning rate, or input_scaling"
+        )
+
+
+def _append(losses: list[float], accuracies: list[float], loss: float, accuracy: Any) -> None:
+    losses.append(loss)
+    if accuracy is not None:
+        accuracies.append(accuracy)
+
+
+def _mean(x: Array) -> float:
+    return float(x.sum(dtype=np.float64)) / len(x)

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from fastnn import (
         backend,
         checkpoint,
-        cli,
         datasets,
         errors,
         functional,
@@ -42,12 +41,12 @@ _HOME = {
 }  # fmt: skip
 
 _MODULES = [
-    "backend", "checkpoint", "cli", "datasets", "errors", "functional", "history", "initializers",
+    "backend", "checkpoint", "datasets", "errors", "functional", "history", "initializers",
     "layers", "losses", "network", "optimizers", "training", "workloads",
 ]  # fmt: skip
 
 __all__ = [
-    "MLP", "SGD", "Backend", "History", "backend", "checkpoint", "cli", "datasets", "devices",
+    "MLP", "SGD", "Backend", "History", "backend", "checkpoint", "datasets", "devices",
     "errors", "functional", "get_backend", "history", "initializers", "layers", "load", "losses",
     "network", "optimizers", "set_device", "training", "use_device", "workloads",
 ]  # fmt: skip

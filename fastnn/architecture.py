@@ -60,9 +60,13 @@ class Architecture:
         return shapes
 
     def __repr__(self) -> str:
-        one = len(set(self.activations)) == 1
-        activation = self.activations[0] if one else list(self.activations)
-        return f"{list(self.sizes)}, activation={activation!r}, output={self.output!r}"
+        parts = [str(list(self.sizes))]
+        if self.activations:
+            one = len(set(self.activations)) == 1
+            activation = self.activations[0] if one else list(self.activations)
+            parts.append(f"activation={activation!r}")
+        parts.append(f"output={self.output!r}")
+        return ", ".join(parts if self.bias else [*parts, "bias=False"])
 
 
 def _sizes(sizes: Any) -> tuple[int, ...]:

@@ -72,17 +72,20 @@ class Rows:
                         "remove or fill such rows first")  # fmt: skip
 
 
-def checked_array(X: Any) -> Array:
-    """X as an array of real numbers of any shape.  Raises DTypeError, ShapeError."""
-    if hasattr(X, "toarray") and hasattr(X, "nnz"):
-        raise DTypeError(f"X is a sparse {type(X).__name__}, need a dense array: X.toarray()")
+def checked_array(values: Any, name: str = "X") -> Array:
+    """values as an array of real numbers of any shape.  Raises DTypeError, ShapeError."""
+    if hasattr(values, "toarray") and hasattr(values, "nnz"):
+        raise DTypeError(f"{name} is a sparse {type(values).__name__}, need a dense array: "
+                         f"{name}.toarray()")  # fmt: skip
     try:
-        X = np.asarray(X)
+        array = np.asarray(values)
     except ValueError as error:
-        raise ShapeError(f"X is not rectangular ({error}), need rows of equal length") from error
-    if X.dtype.kind not in "biuf":
-        raise DTypeError(f"X is {X.dtype}, need real numbers")
-    return X
+        raise ShapeError(
+            f"{name} is not rectangular ({error}), need rows of equal length"
+        ) from error
+    if array.dtype.kind not in "biuf":
+        raise DTypeError(f"{name} is {array.dtype}, need real numbers")
+    return array
 
 
 def _reshape_hint(shape: tuple[int, ...], d: int) -> str:

@@ -21,8 +21,6 @@ class Dense:
         self.W, self.xp = W, backend.xp
         self.b = backend.zeros(W.shape[1]) if b is None else b
         self.activate = getattr(backend.kernels, f"bias_{activation}")
-        self.activation_grad = getattr(backend.kernels, f"{activation}_grad")
-        self.needs_Z = activation in FROM_INPUT
 
     def __call__(self, X: Array) -> Array:
         """A, in an array of its own."""
@@ -44,6 +42,9 @@ class TrainedDense(Dense):
         super().__init__(W, b, activation, backend)
         d, m = W.shape
         self.dW, self.db = dW, db
+        self.activation_grad = getattr(backend.kernels, f"{activation}_grad")
+        self.needs_Z = activation in FROM_INPUT
+        self.add_bias, self.no_bias = backend.kernels.bias_identity, backend.zeros(m)
         self.Z = backend.zeros(rows * m).reshape(rows, m)
         self.A = backend.zeros(rows * m).reshape(rows, m) if self.needs_Z else self.Z
         self.dX = None if first else backend.zeros(rows * d).reshape(rows, d)
@@ -56,7 +57,11 @@ class TrainedDense(Dense):
         n = len(X)
         Z, A = self.Z[:n], self.A[:n]
         self.xp.matmul(X, self.W, out=Z)
-        self.activate(Z, self.b, A)
+        if self.needs_Z:
+            self.add_bias(Z, self.b, Z)
+            self.activate(Z, self.no_bias, A)
+        else:
+            self.activate(Z, self.b, A)
 
         def backprop(dA: Array) -> Array | None:
             self.activation_grad(Z if self.needs_Z else A, dA, dA)

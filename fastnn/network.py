@@ -76,10 +76,12 @@ class MLP:
         missing = [f"W{k}" for k in range(1, depth + 1) if f"W{k}" not in params]
         if depth == 0 or missing:
             raise ArgumentError(f"params has {sorted(params)}, need W1, W2, ... in sequence")
-        weights = [checked_array(params[f"W{k}"]) for k in range(1, depth + 1)]
+        weights = [checked_array(params[f"W{k}"], f"W{k}") for k in range(1, depth + 1)]
         if any(W.ndim != 2 for W in weights):
             raise ShapeError(f"the weights are {[W.shape for W in weights]}, need (d, m) each")
-        dtype = np.result_type(*(checked_array(p).dtype for p in params.values()), np.float32)
+        dtype = np.result_type(
+            *(checked_array(p, name).dtype for name, p in params.items()), np.float32
+        )
         net = cls(
             [weights[0].shape[0], *(W.shape[1] for W in weights)], activation, output,
             any(name.startswith("b") for name in params), init="zeros", dtype=dtype,
@@ -145,7 +147,7 @@ class MLP:
             raise ArgumentError(f"params has {sorted(params)}, need {list(self.layout.shapes)}")
         ready = {}
         for name, shape in self.layout.shapes.items():
-            array = checked_array(params[name])
+            array = checked_array(params[name], name)
             if array.shape != shape:
                 raise ShapeError(f"{name} is {array.shape}, need {shape}")
             with np.errstate(over="ignore"):

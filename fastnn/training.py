@@ -184,9 +184,10 @@ class _Run:
     def _diverged(self, before: tuple[Array, int, int]) -> None:
         net = self.net
         finite = np.isfinite(self.losses)
-        row = len(finite) if finite.all() else int(np.argmin(finite))
+        what, row = "the loss", int(np.argmin(finite))
+        if finite.all():  # then it was the last step that spoilt a parameter, or one before
+            what, row = "a parameter", len(finite) - 1
         step, done = row // self.batch_size, row - row % self.batch_size
-        what = "the loss" if row < len(finite) else "a parameter"
         known = [_mean(self.losses[:done])] if done else self.history.loss[-1:]
         last = f"{known[0]:.4g}" if known else "none"
         params, net.epochs, net.steps = before

@@ -116,6 +116,6 @@ def labels_of(path: PathLike, target: list[Column] | None, names: tuple[str, ...
 def _classes(path: PathLike, y: Array) -> tuple[Array, tuple[str, ...]]:
     values, labels = np.unique(y, return_inverse=True)
     if len(values) > max(20, len(y) // 2):
-        raise ArgumentError(f"{path}: the target has {len(values)} whole numbers in {len(y)} rows, "
-                            "too many for classes; for a quantity use loss mean_squared_error")  # fmt: skip
+        raise ArgumentError(f"{path}: the target has {len(values)} whole numbers in {len(y)} "
+                            "rows, too many for classes; use loss mean_squared_error")  # fmt: skip
     return labels.astype(np.int64), tuple(str(v) for v in values)

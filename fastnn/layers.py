@@ -66,7 +66,7 @@ class TrainedDense(Dense):
         def backprop(dA: Array) -> Array | None:
             self.activation_grad(Z if self.needs_Z else A, dA, dA)
             dZ = dA
-            self.xp.matmul(X.T, dZ, out=self.dW)
+            self.xp.dot(X.T, dZ, out=self.dW)  # matmul keeps one row from BLAS: 55 us for 10
             if self.db is not None:
                 dZ.sum(axis=0, out=self.db)
             return None if self.dX is None else self.xp.matmul(dZ, self.W.T, out=self.dX[:n])

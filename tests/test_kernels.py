@@ -356,6 +356,7 @@ VECTORIZED = [
 ]  # fmt: skip
 
 
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="kernels are interpreted")
 @pytest.mark.parametrize("name", VECTORIZED)
 def test_kernels_are_vectorized(name: str) -> None:
     body = getattr(cpu, name).py_func

@@ -30,7 +30,14 @@ OPTIONS = {"fastmath": {"contract"}, "error_model": "numpy"}
 
 
 def jit(body: Callable[..., None]) -> Any:
-    """body compiled for the CPU, per type of its arguments, at the first call with it."""
+    """body compiled for the CPU, per type of its arguments, at the first call with it.
+
+    Bodies that one function makes get names of their own, from what they capture: Numba
+    names symbols by qualified name and a count of the process, so that two of one name,
+    cached by two processes, may be taken for each other in a third.
+    """
+    captured = [cell.cell_contents.__name__ for cell in body.__closure__ or ()]
+    body.__qualname__ = ".".join([body.__qualname__, *captured])
     dispatcher = numba.njit(body, nogil=True, **OPTIONS)
     if not config.DISABLE_JIT:
         dispatcher._cache = _Cache(body)
@@ -57,8 +64,7 @@ class _Cache:
     """One function's compiled forms on disk, as numba.core.dispatcher asks for them."""
 
     def __init__(self, body: Callable[..., None]) -> None:
-        captured = [cell.cell_contents for cell in body.__closure__ or ()]
-        self._name = " ".join(f"{f.__module__}.{f.__qualname__}" for f in (body, *captured))
+        self._name = f"{body.__module__}.{body.__qualname__}"
 
     @property
     def cache_path(self) -> str:

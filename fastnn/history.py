@@ -26,6 +26,11 @@ class History:
         column: list[float] = getattr(self, name)
         return column
 
+    def append(self, figures: dict[str, float]) -> None:
+        """Add an epoch's figures to their columns."""
+        for name, value in figures.items():
+            self[name].append(value)
+
     def last(self) -> dict[str, float]:
         """The last epoch's losses and accuracies."""
         return {name: self[name][-1] for name in _COLUMNS[:4] if self[name]}

@@ -244,8 +244,7 @@ class MLP:
         """{"loss": mean per row, "accuracy": fraction}; accuracy only where there are classes."""
         objective = Loss(loss, self.output, self.sizes[-1], self.backend)
         data = checked(self, X, Y, objective)
-        mean_loss, accuracy = training.evaluate(self.layers(objective.head), objective, data)
-        return {"loss": mean_loss} | ({} if accuracy is None else {"accuracy": accuracy})
+        return training.evaluate(self.layers(objective.head), objective, data)
 
     def gradient(
         self, X: Any, Y: Any, loss: str | None = None, reduction: str = "mean"

@@ -1,6 +1,7 @@
 """Progress: a bar with loss, accuracy and samples per second, for people only."""
 
 import sys
+import time
 from types import TracebackType
 from typing import Any, Self
 
@@ -9,7 +10,7 @@ class Progress:
     """A bar on standard error.  show None: on a terminal, once a second has passed."""
 
     def __init__(self, show: bool | None, samples: int, epochs: int) -> None:
-        self._epochs = epochs
+        self._epochs, self._reported = epochs, time.monotonic()
         self._bar: Any = None
         if show or (show is None and sys.stderr.isatty()):
             from tqdm import tqdm
@@ -34,8 +35,13 @@ class Progress:
         if self._bar is not None:
             self._bar.update(samples)
 
+    def is_due(self) -> bool:
+        """Whether somebody looks on and has seen no new figures for half a second."""
+        return self._bar is not None and time.monotonic() - self._reported > 0.5
+
     def report(self, epoch: int, figures: dict[str, float]) -> None:
-        """Epoch (from 1) is over, with these figures."""
+        """Figures of an epoch (from 1), under way or over."""
         if self._bar is not None:
-            self._bar.set_description(f"epoch {min(epoch + 1, self._epochs)}/{self._epochs}", False)
+            self._reported = time.monotonic()
+            self._bar.set_description(f"epoch {epoch}/{self._epochs}", False)
             self._bar.set_postfix({name: f"{x:.4f}" for name, x in figures.items()}, False)

@@ -84,8 +84,11 @@ def fit(
         return run.epochs(held_out, bar)
 
 
-def evaluate(layers: list[Dense], loss: Loss, data: Data) -> tuple[float, float | None]:
-    """(mean loss per row, accuracy or None) of layers that end at the loss's head."""
+def evaluate(layers: list[Dense], loss: Loss, data: Data) -> dict[str, float]:
+    """{"loss": mean per row, "accuracy": fraction, where there are classes}.
+
+    The layers end at the loss's head.
+    """
     backend, n = loss.backend, len(data)
     losses, hits = backend.zeros(n), backend.zeros(n)
     w = backend.zeros(min(n, BLOCK)) + backend.dtype.type(loss.factor)
@@ -99,7 +102,8 @@ def evaluate(layers: list[Dense], loss: Loss, data: Data) -> tuple[float, float 
             if targets.labels is not None:
                 backend.kernels.hits(T, targets.labels, loss.threshold, hits[part])
             loss(T, targets.values, w[: len(T)], 1.0, T, losses[part])
-    return _mean(losses), None if data.targets.labels is None else _mean(hits)
+    figures = {"loss": _mean(losses)}
+    return figures if data.targets.labels is None else figures | {"accuracy": _mean(hits)}
 
 
 class _Run:
@@ -127,9 +131,9 @@ class _Run:
             began = time.perf_counter()
             self._epoch(bar)
             if held_out is not None:
-                _append(history.val_loss, history.val_accuracy,
-                        *evaluate(layers, self.loss, held_out))  # fmt: skip
-            history.seconds.append(time.perf_counter() - began)
+                figures = evaluate(layers, self.loss, held_out)
+                history.append({f"val_{name}": value for name, value in figures.items()})
+            history.append({"seconds": time.perf_counter() - began})
             bar.report(epoch + 1, history.last())
 
             watched = (history.val_loss or history.loss)[-1]
@@ -162,11 +166,19 @@ class _Run:
             self.step()
             net.steps += 1
             bar.advance(n)
-        mean_loss = _mean(self.losses)  # the only wait of an epoch
-        if not math.isfinite(mean_loss) or not np.isfinite(net.params).all():
+            if bar.is_due():
+                bar.report(len(self.history) + 1, self._figures(start + n))
+        figures = self._figures(len(self.data))  # the only wait of an epoch
+        if not math.isfinite(figures["loss"]) or not np.isfinite(net.params).all():
             self._diverged(before)
-        accuracy = None if self.data.targets.labels is None else _mean(self.hits)
-        _append(self.history.loss, self.history.accuracy, mean_loss, accuracy)
+        self.history.append(figures)
+
+    def _figures(self, done: int) -> dict[str, float]:
+        """Mean loss, and accuracy where there are classes, of the epoch's first rows."""
+        figures = {"loss": _mean(self.losses[:done])}
+        if self.data.targets.labels is not None:
+            figures["accuracy"] = _mean(self.hits[:done])
+        return figures
 
     def _batches(self, order: Array | None) -> Iterator[tuple[int, Array, Array, Array | None]]:
         """(first position, X, targets, labels) of each batch, cut from gathered slabs."""
@@ -197,12 +209,6 @@ class _Run:
             f"learning rate {self.learning_rate:g} (last finite loss: {last}); the network is as "
             "it was at the start of that epoch.  Try a smaller learning rate, or input_scaling"
         )
-
-
-def _append(losses: list[float], accuracies: list[float], loss: float, accuracy: Any) -> None:
-    losses.append(loss)
-    if accuracy is not None:
-        accuracies.append(accuracy)
 
 
 def _mean(x: Array) -> float:

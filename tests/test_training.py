@@ -295,6 +295,18 @@ def test_the_bar_is_for_people(
         assert "samples" in stream.getvalue()
 
 
+def test_a_long_epoch_shows_its_loss_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, stream = iter(range(10_000)), io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setattr("fastnn.progress.time.monotonic", lambda: next(clock))  # a second a look
+
+    history = iris_net().fit(X, y, batch_size=50, progress=True)
+
+    shown = stream.getvalue()
+    assert f"loss={history.loss[0]:.4f}" in shown
+    assert len({part.split(",")[0] for part in shown.split("loss=")[1:]}) > 1
+
+
 def test_input_scaling_is_as_good_as_scaling_before() -> None:
     scaled = fastnn.datasets.standardize(X)
     inside, outside = iris_net(dtype="float64"), iris_net(dtype="float64", input_scaling=None)

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import llvmlite
+import llvmlite.binding
 import numba
 from numba.core import config
 from numba.core.compiler import CompileResult
@@ -52,8 +52,8 @@ def cache_folder() -> Path:
         digest.update(source.read_bytes())
     host = (
         numba.__version__, llvmlite.__version__, platform.python_version(), platform.machine(),
-        config.CPU_NAME, config.CPU_FEATURES, numba.core.codegen.get_host_cpu_features(),
-        config.OPT,
+        config.CPU_NAME, config.CPU_FEATURES, llvmlite.binding.get_host_cpu_name(),
+        numba.core.codegen.get_host_cpu_features(), config.OPT,
     )  # fmt: skip
     digest.update(repr(host).encode())
     root = os.environ.get("FASTNN_CACHE") or AppDirs("fastnn", appauthor=False).user_cache_dir

@@ -15,6 +15,7 @@ from fastnn.errors import DataError
 from fastnn.files import PathLike
 
 MOST_BYTES = 2**31  # of numbers: forty times MNIST
+MOST_DIMENSIONS = 64  # NumPy's own limit
 _CHUNK = 2**16
 _TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
@@ -68,8 +69,9 @@ class Inflated:
             except zlib.error as error:
                 raise DataError(f"{self.path}: the gzip file is damaged before byte "
                                 f"{self.file.tell()} ({error})") from error  # fmt: skip
-        if self.inflater.eof and (self.inflater.unused_data or self.file.read(1)):
-            raise DataError(f"{self.path}: there is more after the end of the gzip data")
+        if self.inflater.eof and (rest := self.inflater.unused_data or self.file.read(1)):
+            raise DataError(f"{self.path}: there is more after the end of the gzip data at byte "
+                            f"{self.file.tell() - len(rest)}")  # fmt: skip
         return bytes(content)
 
     def could_hold(self, count: int) -> bool:
@@ -82,6 +84,9 @@ def _parse(path: PathLike, source: Raw | Inflated) -> np.ndarray[Any, Any]:
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _TYPES or magic[3] == 0:
         raise DataError(f"{path}: byte 0 begins with {magic.hex(' ') or 'nothing'}, need an IDX "
                         "header such as 00 00 08 03")  # fmt: skip
+    if magic[3] > MOST_DIMENSIONS:
+        raise DataError(f"{path}: byte 3 announces {magic[3]} dimensions, need at most "
+                        f"{MOST_DIMENSIONS}")  # fmt: skip
     dimensions = source.read(4 * magic[3])
     if len(dimensions) < 4 * magic[3]:
         raise DataError(f"{path}: the header ends at byte {4 + len(dimensions)}, need "

@@ -47,7 +47,8 @@ def one_hot(y: Any, k: int) -> Array:
     if not good.all():
         where = int(np.argmin(good))
         raise DataError(f"y[{where}] is {y[where]}, need whole labels 0 to {k - 1}")
-    rows: Array = np.eye(k, dtype=np.float32)[y.astype(np.int64)]
+    rows = np.zeros((len(y), k), np.float32)
+    rows[np.arange(len(y)), y.astype(np.int64)] = 1
     return rows
 
 
@@ -60,7 +61,9 @@ def minmax_scaling(X: Any) -> Pair:
 def standard_scaling(X: Any) -> Pair:
     """(offset, factor), (d,) each, that take every column of X to mean 0 and standard
     deviation 1; for input_scaling."""
-    return _columns(X).mean(axis=0), _inverse(_columns(X).std(axis=0))
+    X = _columns(X)
+    shifted = X - X[0].astype(np.float64)  # a constant column is 0 now, and exactly
+    return X[0] + shifted.mean(axis=0), _inverse(shifted.std(axis=0))
 
 
 def scale_minmax(X: Any) -> Array:

@@ -97,9 +97,8 @@ class _Numbers:
 
     def words(self, column: int) -> list[str]:
         """A column as it is written."""
-        words = np.loadtxt(io.StringIO(self.body), str, delimiter=self.delimiter, comments=None,
-                           usecols=column, ndmin=1)  # fmt: skip
-        return [str(word) for word in words]
+        rows = (line.split(self.delimiter, column + 1) for line in self.body.splitlines())
+        return [cells[column] for cells in rows]
 
 
 class _Words:
@@ -120,22 +119,27 @@ class _Words:
         )
 
     def words(self, column: int) -> list[str]:
-        """A column as it is written."""
+        """A column as it is written.  Raises DataError for a missing cell."""
+        for line, cells in self.rows:
+            if _MISSING.fullmatch(cells[column].strip()):
+                raise self._refusal(line, cells, column)
         return [cells[column].strip() for _, cells in self.rows]
 
     def _number(self, line: int, cells: list[str], j: int) -> float:
-        cell = cells[j]
-        if _NUMBER.fullmatch(cell) and math.isfinite(float(cell)):
-            return float(cell)
+        if _NUMBER.fullmatch(cells[j]) and math.isfinite(float(cells[j])):
+            return float(cells[j])
+        raise self._refusal(line, cells, j)
+
+    def _refusal(self, line: int, cells: list[str], j: int) -> DataError:
         name = f" ({self.names[j]})" if self.names else ""
-        shown = repr(cell[:40]) if cell.strip() else "empty"
-        raise DataError(f"{self.path}:{line}:{j + 1}: column {j + 1}{name} is {shown}, need a "
-                        "finite number such as -1.5e3")  # fmt: skip
+        shown = repr(cells[j][:40]) if cells[j].strip() else "empty"
+        return DataError(f"{self.path}:{line}:{j + 1}: column {j + 1}{name} is {shown}, need a "
+                         "finite number such as -1.5e3")  # fmt: skip
 
 
 def _read(path: PathLike, header: bool | str) -> tuple[list[str] | None, _Numbers | _Words]:
     """(names or None, cells)"""
-    if header not in (True, False, "auto"):
+    if not isinstance(header, bool) and header != "auto":
         raise ArgumentError(f"header is {header!r}, need True, False or 'auto'")
     text = _text(path)
     delimiter = _delimiter(path, text)
@@ -144,7 +148,7 @@ def _read(path: PathLike, header: bool | str) -> tuple[list[str] | None, _Number
         header == "auto" and not any(_NUMBER.fullmatch(cell) for cell in first)
     )
     names = [name.strip() for name in first] if is_header else None
-    body = text.split("\n", line)[-1] if is_header else text
+    body = "".join(text.split("\n", line)[line:]) if is_header else text
     if not body.strip():
         raise DataError(f"{path}: has no rows of data")
     body = re.sub(r"\n\n+", "\n", body).lstrip("\n")
@@ -173,11 +177,12 @@ def _target(cells: _Numbers | _Words, column: int) -> tuple[Array, tuple[str, ..
     """(Y (n,), the sorted words or None)."""
     written = cells.words(column)
     if all(_INTEGER.fullmatch(word) for word in written):
-        return np.array(written).astype(np.int64), None
-    if any(_NUMBER.fullmatch(word) or _MISSING.fullmatch(word) for word in written):
+        return np.array([int(word) for word in written], np.int64), None
+    if any(_NUMBER.fullmatch(word) for word in written):
         return cells.numbers([column])[:, 0], None  # refuses a word among numbers
-    words, Y = np.unique(written, return_inverse=True)
-    return Y.astype(np.int64), tuple(str(word) for word in words)
+    words = tuple(sorted(set(written)))
+    place = {word: i for i, word in enumerate(words)}
+    return np.array([place[word] for word in written], np.int64), words
 
 
 def _text(path: PathLike) -> str:
@@ -186,7 +191,7 @@ def _text(path: PathLike) -> str:
     if b"\0" in content:
         raise DataError(f"{path}: byte {content.index(0)} is zero, need a text file")
     try:
-        text = content.decode("utf-8-sig")
+        text = content.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: byte {error.start} is not UTF-8, need a text file") from error
     if not text.strip():

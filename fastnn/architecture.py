@@ -11,6 +11,7 @@ from fastnn.errors import ArgumentError
 from fastnn_kernels.face import ELEMENTWISE
 
 MOST_PARAMETERS = 2**31  # 8 GiB of float32: beyond it a size is taken for a mistake
+MOST_LAYERS = 2**12  # as many fit in the header of a checkpoint
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,8 @@ def _sizes(sizes: Any) -> tuple[int, ...]:
         isinstance(s, int | np.integer) and not isinstance(s, bool) and s >= 1 for s in sizes
     ):  # fmt: skip
         raise ArgumentError(f"sizes is {sizes!r}, need [inputs, ..., outputs], integers >= 1")
+    if len(sizes) - 1 > MOST_LAYERS:
+        raise ArgumentError(f"sizes has {len(sizes) - 1:,} layers, need at most {MOST_LAYERS:,}")
     checked = tuple(int(s) for s in sizes)
     count = sum((d + 1) * m for d, m in pairwise(checked))
     if count > MOST_PARAMETERS:

@@ -21,11 +21,17 @@ _CODES = {"float32": ("F32", 4), "float64": ("F64", 8)}
 
 
 def write(path: PathLike, tensors: dict[str, Any], architecture: Any) -> None:
-    """Tensors and architecture (JSON values) at path.  Raises OSError; path is then as before."""
+    """Tensors and architecture (JSON values) at path.  Raises as files.replace, and
+    CheckpointError for what read would refuse."""
     import safetensors.numpy
 
     metadata = {"fastnn": str(VERSION), "architecture": json.dumps(architecture)}
-    files.replace(path, safetensors.numpy.save(tensors, metadata))
+    content = safetensors.numpy.save(tensors, metadata)
+    length = int.from_bytes(content[:8], "little")
+    if length > LONGEST_HEADER:
+        raise CheckpointError(f"{path} would need a header of {length} bytes, at most "
+                              f"{LONGEST_HEADER} are read: shorten class_names")  # fmt: skip
+    files.replace(path, content)
 
 
 def read(
@@ -45,11 +51,16 @@ def read(
         metadata = header.pop("__metadata__", None)
         try:
             architecture, tensors = expect(_architecture(metadata))
-        except (ValueError, TypeError, KeyError) as error:
-            raise CheckpointError(f"{path} is not a network that fastnn saved: {error}") from error
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise CheckpointError(
+                f"{path} is not a network that fastnn saved: {str(error)[:400]}"
+            ) from error
         _compare(path, header, tensors, size - start)
         file.seek(0)
-        return architecture, safetensors.numpy.load(file.read())
+        try:
+            return architecture, safetensors.numpy.load(file.read())
+        except safetensors.SafetensorError as error:  # stricter about JSON than Python's reader
+            raise CheckpointError(f"{path} has a broken safetensors header: {error}") from error
 
 
 def _architecture(metadata: Any) -> Any:

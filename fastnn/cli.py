@@ -7,6 +7,7 @@ to read or write; 75 diverged; 130 Ctrl-C; 143 SIGTERM.
 import argparse
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -39,17 +40,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _terminated)
     try:
         args.command(args)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # None where it was closed before the start
+            sys.stdout.flush()
         return 0
     except BrokenPipeError:  # the reader went away, as in `fastnn predict ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 74
     except (FastnnError, OSError, MemoryError) as error:
-        print(f"fastnn: {error or type(error).__name__}", file=sys.stderr)
+        print(f"fastnn: {str(error) or type(error).__name__}", file=sys.stderr)
         return _exit_code(error)
     except KeyboardInterrupt:
         print("fastnn: interrupted", file=sys.stderr)
         return 130
+    except SystemExit:
+        print("fastnn: terminated", file=sys.stderr)
+        return _SIGTERM
 
 
 def _exit_code(error: Exception) -> int:
@@ -150,13 +155,16 @@ def _evaluate(args: argparse.Namespace) -> None:
         _, (X, y) = WORKLOADS[args.dataset].load(args.data_dir)
     else:
         X, y = labels_of(_file(args.dataset), _columns(args.target), net.class_names)
+        _check_width(args.dataset, X, net)
+    if net.output == "sigmoid" and net.sizes[-1] > 1 and y.ndim == 1:
+        y = datasets.one_hot(y, net.sizes[-1])  # binary cross-entropy compares with rows
     for name, value in net.evaluate(X, y, args.loss).items():
         print(f"{name} {value:.6g}")
 
 
 def _predict(args: argparse.Namespace) -> None:
     net = load(args.model, args.device)
-    X = _features(args.file, net.sizes[0])
+    X = _features(args.file, net)
     if net.class_names is not None:
         lines = [net.class_names[i] for i in net.classify(X)]
     elif net.output == "softmax":
@@ -166,13 +174,21 @@ def _predict(args: argparse.Namespace) -> None:
     print("\n".join(lines))
 
 
-def _features(path: str, d: int) -> Any:
+def _features(path: str, net: MLP) -> Any:
     with open(_file(path), "rb") as file:
         start = file.read(2)
     if start in (b"\0\0", b"\x1f\x8b"):
         images = datasets.read_idx(path)
-        return images.reshape(len(images), -1)
-    return read_features(path, d)
+        X = images.reshape(len(images), -1)
+        _check_width(path, X, net)
+        return X
+    return read_features(path, net.sizes[0])
+
+
+def _check_width(path: str, X: Any, net: MLP) -> None:
+    if X.shape[1] != net.sizes[0]:
+        raise DataError(f"{path}: has {X.shape[1]} numbers in a row, need the network's "
+                        f"{net.sizes[0]} inputs")  # fmt: skip
 
 
 def _file(name: str) -> str:
@@ -188,7 +204,7 @@ def _columns(names: list[str] | None) -> list[int | str] | None:
     """Columns as the command line names them: an integer is an index."""
     if names is None:
         return None
-    return [int(name) if name.lstrip("-").isdecimal() else name for name in names]
+    return [int(name) if re.fullmatch("-?[0-9]{1,9}", name) else name for name in names]
 
 
 def _devices(_: argparse.Namespace) -> None:

@@ -106,4 +106,4 @@ def _usable_cores() -> int:
 
 def _can_write(folder: Path) -> bool:
     existing = next(p for p in (folder, *folder.parents) if p.exists())
-    return os.access(existing, os.W_OK)
+    return existing.is_dir() and os.access(existing, os.W_OK)

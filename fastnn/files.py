@@ -25,7 +25,8 @@ def size(file: BinaryIO) -> int:
 def replace(path: PathLike, content: bytes) -> None:
     """Make content the file at path: written beside it, flushed, renamed, the folder flushed.
 
-    A crash leaves the old file or the new one.  Raises OSError, with the old one in place.
+    A crash leaves the old file or the new one.  Raises OSError, with the old one in place, or
+    the new one if only the folder could not be flushed.
     """
     path = Path(path)
     handle, part = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)

@@ -1,5 +1,6 @@
 """MLP: a dense network as one flat parameter vector, and the door to everything it does."""
 
+import operator
 import os
 from collections.abc import Sequence
 from itertools import pairwise
@@ -269,7 +270,8 @@ class MLP:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network to path, whole or not at all.  fastnn.load reads it back.
 
-        Raises OSError where the system refuses; a file that was there is then unharmed.
+        Raises OSError where the system refuses; path then has its old content or, if only the
+        folder could not be flushed, the new one, but never a part of it.
         """
         tensors = self.get_params_dict()
         if self.scaling is not None:
@@ -316,17 +318,19 @@ class MLP:
 def load(path: str | os.PathLike[str], device: str | None = None) -> MLP:
     """The network that MLP.save wrote to path.
 
-    Raises CheckpointError for a damaged or foreign file, OSError where the system refuses.
+    Raises CheckpointError for a damaged or foreign file, OSError where the system refuses,
+    and as get_backend for the device.
     """
     saved, tensors = checkpoint.read(path, _expected)
     scaling = None
     if saved["scaling"] is not None:
         scaling = tensors.pop("input_offset"), tensors.pop("input_factor")
-    a = saved["architecture"]
+    a, backend = saved["architecture"], get_backend(device, saved["dtype"])
     try:
         net = MLP(
-            a.sizes, a.activations, a.output, a.bias, init="zeros", dtype=saved["dtype"],
-            device=device, seed=saved["seed"], input_scaling=scaling, class_names=a.class_names,
+            a.sizes, a.activations, a.output, a.bias, init="zeros", dtype=backend.dtype,
+            device=backend.device, seed=saved["seed"], input_scaling=scaling,
+            class_names=a.class_names,
         )  # fmt: skip
         net.set_params_dict(tensors)
     except (ArgumentError, DataError) as error:
@@ -340,6 +344,8 @@ def _expected(saved: Any) -> tuple[dict[str, Any], checkpoint.Expected]:
     names = {"architecture", "dtype", "seed", "epochs", "steps", "scaling"}
     if not isinstance(saved, dict) or saved.keys() != names:
         raise ArgumentError(f"the network is {str(saved)[:80]}, need {sorted(names)}")
+    if saved["dtype"] not in ("float32", "float64"):  # np.dtype would take it for a small language
+        raise ArgumentError(f"dtype is {saved['dtype']!r}, need 'float32' or 'float64'")
     architecture, dtype = Architecture.from_json(saved["architecture"]), float_type(saved["dtype"])
     expected = {name: (str(dtype), shape) for name, shape in architecture.shapes.items()}
     if saved["scaling"] is not None:
@@ -348,7 +354,9 @@ def _expected(saved: Any) -> tuple[dict[str, Any], checkpoint.Expected]:
         if not {offset, factor} <= {(), (d,)}:
             raise ArgumentError(f"the scaling is {saved['scaling']}, need shapes () or ({d},)")
         expected |= {"input_offset": ("float64", offset), "input_factor": ("float64", factor)}
-    counts = {name: checked_seed(int(saved[name])) for name in ("seed", "epochs", "steps")}
+    counts = {
+        name: checked_seed(operator.index(saved[name])) for name in ("seed", "epochs", "steps")
+    }
     return saved | counts | {"architecture": architecture, "dtype": dtype}, expected
 
 

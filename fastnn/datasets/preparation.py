@@ -55,15 +55,17 @@ def one_hot(y: Any, k: int) -> Array:
 def minmax_scaling(X: Any) -> Pair:
     """(offset, factor), (d,) each, that take every column of X to [0, 1]; for input_scaling."""
     low, high = _columns(X).min(axis=0), _columns(X).max(axis=0)
-    return low.astype(np.float64), _inverse(high.astype(np.float64) - low)
+    with np.errstate(over="ignore"):
+        return low.astype(np.float64), _inverse(high.astype(np.float64) - low)
 
 
 def standard_scaling(X: Any) -> Pair:
     """(offset, factor), (d,) each, that take every column of X to mean 0 and standard
     deviation 1; for input_scaling."""
-    X = _columns(X)
-    shifted = X - X[0].astype(np.float64)  # a constant column is 0 now, and exactly
-    return X[0] + shifted.mean(axis=0), _inverse(shifted.std(axis=0))
+    columns = _columns(X).astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):  # _inverse refuses what overflows
+        shifted = columns - columns[0]  # a constant column is 0 now, and exactly
+        return columns[0] + shifted.mean(axis=0), _inverse(shifted.std(axis=0))
 
 
 def scale_minmax(X: Any) -> Array:
@@ -88,7 +90,10 @@ def _columns(values: Any) -> Array:
 
 
 def _inverse(width: Array) -> Array:
-    """1 / width, and 1 for a constant column."""
+    """1 / width, and 1 for a constant column.  Raises DataError for a width that overflowed."""
+    if not np.isfinite(width).all():
+        raise DataError(f"column {int(np.argmin(np.isfinite(width)))} of X spreads beyond "
+                        "float64, need smaller numbers")  # fmt: skip
     return np.asarray(1 / np.where(width > 0, width, 1.0))
 
 

@@ -6,6 +6,7 @@ named by a hash of all kernel sources, the versions and the CPU; each file begin
 the SHA-256 of the rest.  What does not match is compiled again; nothing here raises.
 """
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -90,17 +91,30 @@ class _Cache:
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not is_private(path.parent):
-                raise PermissionError(f"others can write to {path.parent}")
-            with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as part:
-                part.write(hashlib.sha256(payload).digest() + payload)
-            os.replace(part.name, path)
+                raise PermissionError("others can write there")
+            _replace(path, hashlib.sha256(payload).digest() + payload)
         except OSError as error:
-            _warn_once(f"compiled kernels are not kept ({error}); set FASTNN_CACHE to a folder "
-                       "that you own, or they are compiled again in every process")  # fmt: skip
+            reason = error.strerror or error  # without the name, so that it is the same each time
+            _warn_once(f"compiled kernels are not kept in {path.parent} ({reason}); set "
+                       "FASTNN_CACHE to a folder that you own, or they are compiled again in "
+                       "every process")  # fmt: skip
 
     def _path(self, signature: Any) -> Path:
         name = hashlib.sha256(f"{self._name} {signature}".encode()).hexdigest()[:32]
         return cache_folder() / name
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Make content the file at path, whole or not at all.  Raises OSError."""
+    handle, part = tempfile.mkstemp(dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.replace(part, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(part)
+        raise
 
 
 def is_private(folder: Path) -> bool:

@@ -17,7 +17,7 @@ import pytest
 from numba.core import codegen, config
 from numba.core.serialize import dumps
 
-from fastnn_kernels import jit
+from fastnn_kernels import cpu, jit
 
 pytestmark = pytest.mark.skipif(bool(config.DISABLE_JIT), reason="nothing is compiled")
 
@@ -38,15 +38,22 @@ print(json.dumps({"compiled": len(starts), "answer": A.tolist()}))
 
 def predict(cache: Path, **environment: str) -> tuple[dict[str, Any], str]:
     """(answer of a new process with this cache, what it said on standard error)."""
-    done = subprocess.run(
-        [sys.executable, "-c", PREDICT],
+    done = python(PREDICT, cache, **environment)
+    return json.loads(done.stdout), done.stderr
+
+
+def python(
+    script: str, cache: Path, *arguments: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """A script that has ended well, in a new process with this cache."""
+    return subprocess.run(
+        [sys.executable, "-c", script, *arguments],
         env=os.environ | {
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "kernels")]),
             "FASTNN_CACHE": str(cache),
         } | environment,
         capture_output=True, text=True, timeout=120, check=True,
     )  # fmt: skip
-    return json.loads(done.stdout), done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -177,6 +184,34 @@ def test_a_kernel_cut_off_or_flipped_anywhere_is_not_loaded(folder: Path) -> Non
     assert run(doubled()) == 0
     assert path.read_bytes()[:32] == hashlib.sha256(path.read_bytes()[32:]).digest()
     assert run(doubled()) == 1
+
+
+SOFTMAX = """
+import itertools, sys
+import numpy as np
+from numba.core.bytecode import FunctionIdentity
+from fastnn_kernels import cpu
+Z, b, out = np.array([[-1.0, 0, 2]]), np.zeros(3), np.empty((1, 3))
+FunctionIdentity._unique_ids = itertools.count(10**6)
+for name in sys.argv[1:]:
+    getattr(cpu, name)(Z, b, out)
+np.testing.assert_allclose(out, np.exp(Z) / np.exp(Z).sum(), rtol=1e-14)
+"""
+
+
+def test_a_kernel_from_disk_calls_its_own_parts(tmp_path: Path) -> None:
+    # bias_softmax calls bias_identity, and Numba counts what a process compiles.  In the second
+    # process a kernel of the same factory has the number that bias_identity had in the first.
+    python(SOFTMAX, tmp_path, "bias_identity", "bias_softmax")
+
+    python(SOFTMAX, tmp_path, "bias_elu", "bias_softmax")
+
+
+def test_every_kernel_has_a_name_of_its_own() -> None:
+    names = [f.py_func.__qualname__ for f in vars(cpu).values() if hasattr(f, "py_func")]
+
+    assert len(names) > 20
+    assert len(set(names)) == len(names)
 
 
 class Evil:

@@ -20,12 +20,15 @@ Expected = dict[str, tuple[str, tuple[int, ...]]]  # name to (dtype, shape)
 _CODES = {"float32": ("F32", 4), "float64": ("F64", 8)}
 
 
-def write(path: PathLike, tensors: dict[str, Any], architecture: Any) -> None:
-    """Tensors and architecture (JSON values) at path.  Raises as files.replace, and
-    CheckpointError for what read would refuse."""
+def write(path: PathLike, tensors: dict[str, Any], architecture: dict[str, Any]) -> None:
+    """Tensors and architecture (JSON values) at path, the same bytes for the same of both.
+
+    Raises as files.replace, and CheckpointError for what read would refuse.
+    """
     import safetensors.numpy
 
-    metadata = {"fastnn": str(VERSION), "architecture": json.dumps(architecture)}
+    # One entry, because safetensors writes several in a random order.
+    metadata = {"fastnn": json.dumps({"version": VERSION, **architecture})}
     content = safetensors.numpy.save(tensors, metadata)
     length = int.from_bytes(content[:8], "little")
     if length > LONGEST_HEADER:
@@ -65,11 +68,12 @@ def read(
 
 def _architecture(metadata: Any) -> Any:
     if not isinstance(metadata, dict) or not isinstance(metadata.get("fastnn"), str):
-        raise ValueError("its header has no fastnn version")
-    if metadata["fastnn"] != str(VERSION):
-        raise ValueError(f"its format is version {metadata['fastnn'][:20]}, this fastnn reads "
-                         f"version {VERSION}")  # fmt: skip
-    return _json(metadata["architecture"])
+        raise ValueError("its header has no entry of fastnn")
+    saved = _json(metadata["fastnn"])
+    version = saved.pop("version", None) if isinstance(saved, dict) else None
+    if type(version) is not int or version != VERSION:
+        raise ValueError(f"its format is version {version!r:.20}, this fastnn reads {VERSION}")
+    return saved
 
 
 def _read_header(path: PathLike, file: BinaryIO, size: int) -> tuple[dict[str, Any], int]:

@@ -73,9 +73,8 @@ def _terminated(*_: Any) -> None:
 
 def _train(args: argparse.Namespace) -> None:
     backend = fastnn.get_backend(args.device, args.dtype)
-    folder = Path(args.save).parent if args.save else Path()
-    if not folder.is_dir():
-        raise FileNotFoundError(f"--save {args.save}: there is no folder {folder}")
+    if args.save:
+        _check_target(Path(args.save))
     work = _workload(args)
     (X, y), test = work.load(args.data_dir)
     net = MLP(
@@ -94,7 +93,8 @@ def _train(args: argparse.Namespace) -> None:
             execution=args.execution,
         )  # fmt: skip
     except (KeyboardInterrupt, SystemExit):
-        _save(net, args)  # as of the last whole step
+        if net.steps:
+            _save(net, args)  # as of the last whole step
         raise
     seconds = time.perf_counter() - began
     _save(net, args)
@@ -119,6 +119,16 @@ def _report(
             "train_loss": on_train["loss"], "test_loss": on_test["loss"],
             "test_accuracy": accuracy,
         }))  # fmt: skip
+
+
+def _check_target(path: Path) -> None:
+    """Refuse now what could not be written after the training."""
+    if path.is_dir():
+        raise IsADirectoryError(f"--save {path} is a folder, need the name of a file")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"--save {path}: there is no folder {path.parent}")
+    if not os.access(path.parent, os.W_OK):
+        raise PermissionError(f"--save {path}: cannot write to {path.parent}")
 
 
 def _save(net: MLP, args: argparse.Namespace) -> None:

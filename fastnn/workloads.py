@@ -77,6 +77,8 @@ def from_csv(
     """
     columns: Any = -1 if target is None else target[0] if len(target) == 1 else target
     table = read_csv(path, target=columns)
+    if len(table.Y) < 3:
+        raise DataError(f"{path}: has {len(table.Y)} rows, need 3 to train on some and test others")
     y, names, k = table.Y, table.words, 1 if table.Y.ndim == 1 else table.Y.shape[1]
     output = "sigmoid" if loss == "binary_cross_entropy" else "identity"
     if names is None and y.dtype == np.int64 and loss not in _REGRESSION:

@@ -271,6 +271,23 @@ def test_memory_layout_does_not_matter(layout: str) -> None:
     np.testing.assert_array_equal(nets[0].predict(X), nets[1].predict(other))
 
 
+def test_the_hint_fits_the_shape() -> None:
+    with pytest.raises(ShapeError, match=r"need \(n, 1\): one feature is X.reshape\(-1, 1\)"):
+        fastnn.MLP([1, 2]).predict(np.zeros(5))
+
+
+@pytest.mark.parametrize("reduction", ["max", None])
+def test_a_bad_reduction_of_a_gradient_is_refused(net: fastnn.MLP, reduction: Any) -> None:
+    refuses(net, lambda: net.gradient(X, y, reduction=reduction), ArgumentError, "reduction is")
+
+
+def test_whole_numbers_need_no_scaling() -> None:
+    net = fastnn.MLP([4, 5, 3], seed=0)
+    whole = np.arange(48, dtype=np.uint8).reshape(12, 4)
+
+    np.testing.assert_array_equal(net.predict(whole), net.predict(whole.astype(np.float32)))
+
+
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int8", "int64", "float16", "float32"])
 def test_any_real_type_is_an_input(dtype: str) -> None:
     net = fastnn.MLP([4, 5, 3], seed=0, input_scaling=(1, 0.5))

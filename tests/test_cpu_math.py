@@ -51,6 +51,22 @@ def test_error_in_units_in_the_last_place(
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_ends_of_the_range_are_met_to_the_last_number(dtype: Any) -> None:
+    info = np.finfo(dtype)
+    ends = np.log(np.array([info.tiny, info.max], np.longdouble))
+    x = (ends[:, None] + np.spacing(ends.astype(dtype))[:, None] * np.arange(-40, 41)).astype(dtype)
+
+    with np.errstate(all="ignore"):
+        y, want = compiled(scalars.exp)(x), np.exp(x.astype(np.longdouble))
+        slope = compiled(scalars.sigmoid)(-x)
+
+    inside = (want >= info.tiny) & (want <= info.max)
+    np.testing.assert_allclose(y[inside].astype(np.longdouble), want[inside], rtol=2 * info.eps)
+    assert not np.isnan(y).any()
+    assert not np.isnan(slope).any()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_beyond_the_range_exp_is_zero_or_infinite(dtype: Any) -> None:
     low, high = RANGE[dtype]
     x = np.array([low - 1, -np.inf, high + 1, np.inf, np.nan, 0, -0.0], dtype)

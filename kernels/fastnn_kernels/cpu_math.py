@@ -56,6 +56,8 @@ def _exponentials(dtype, degree, ln2_low):
     per_ln2, ln2_high, ln2_low = dtype(1 / math.log(2)), dtype(math.log(2)), dtype(ln2_low)
     coefficients = tuple(dtype(1 / math.factorial(k)) for k in range(degree, 1, -1))
     smallest, largest = dtype(np.log(info.tiny)), dtype(np.log(info.max))
+    if float(largest) > math.log(info.max):  # rounded up, its exp would overflow into NaN's bits
+        largest = np.nextafter(largest, dtype(0))
     one, zero, infinity = dtype(1), dtype(0), dtype(np.inf)
 
     @register_jitable(**OPTIONS)

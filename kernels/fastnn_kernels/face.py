@@ -1,7 +1,7 @@
 """The face: what every kernel module has, with shapes, formula and aliasing.
 
 A kernel reads its inputs, writes its outputs, allocates nothing, checks nothing
-and returns nothing; a NaN that goes in comes out.  Rows are samples.  All arrays
+and returns nothing; a NaN that is used comes out.  Rows are samples.  All arrays
 of a call are C-contiguous, live on one device and have one float type (float32 or
 float64), labels (int64) and bits (uint32) apart.  n >= 0 rows, m >= 1 columns.
 out may be Z or dA, and dT may be T; no other output may be an input.
@@ -53,12 +53,13 @@ class LossFromLabels(Protocol):
 
 
 class Hits(Protocol):
-    """out[i] = 1 where row i of T names class y[i], else 0.  out (n,) in T's type.
+    """out[i] = 1 where row i of the logits Z names class y[i], else 0.  out (n,) in Z's type.
 
-    The class named is the first largest column; of a single column, T > threshold.
+    The class named is the first largest column; of a single column, whether Z > 0.  What a
+    row with NaN names is not defined.
     """
 
-    def __call__(self, T: Array, y: Array, threshold: float, out: Array) -> None: ...
+    def __call__(self, Z: Array, y: Array, out: Array) -> None: ...
 
 
 class Sgd(Protocol):

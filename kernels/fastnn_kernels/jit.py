@@ -3,7 +3,8 @@
 Numba's own cache does not see an edit in another file and loads any pickle it finds,
 a truncated one included.  This one lives in a folder that only its owner can write,
 named by a hash of all kernel sources, the versions and the CPU; each file begins with
-the SHA-256 of the rest.  What does not match is compiled again; nothing here raises.
+the SHA-256 of the rest.  What does not match is compiled again; a folder that cannot be
+used costs one warning.
 """
 
 import contextlib

@@ -205,8 +205,8 @@ def softmax_cross_entropy_labels(
     softmax_cross_entropy(T, Y, w, scale, dT, loss)
 
 
-def hits(T: Array, y: Array, threshold: float, out: Array) -> None:
-    named = T.argmax(axis=1) if T.shape[1] > 1 else T[:, 0] > threshold
+def hits(Z: Array, y: Array, out: Array) -> None:
+    named = Z.argmax(axis=1) if Z.shape[1] > 1 else Z[:, 0] > 0
     out[...] = named == y
 
 

@@ -1,4 +1,4 @@
-"""fastnn trains and runs dense neural networks, on a CPU or an NVIDIA GPU, with one flag.
+"""fastnn trains and runs dense neural networks: arrays in, trained network out.
 
 >>> import fastnn
 >>> X, y = fastnn.datasets.load_iris()
@@ -29,14 +29,15 @@ if TYPE_CHECKING:
     )
     from fastnn.backend import Backend, devices, get_backend, set_device, use_device
     from fastnn.history import History
-    from fastnn.network import MLP, load
+    from fastnn.loading import load
+    from fastnn.network import MLP
     from fastnn.optimizers import SGD
 
 __version__ = "0.1.0"
 
 _HOME = {
     "Backend": "backend", "devices": "backend", "get_backend": "backend", "set_device": "backend",
-    "use_device": "backend", "History": "history", "MLP": "network", "load": "network",
+    "use_device": "backend", "History": "history", "MLP": "network", "load": "loading",
     "SGD": "optimizers",
 }  # fmt: skip
 

@@ -1,5 +1,6 @@
 """Architecture: what a network is, apart from its numbers; checked, and fit for JSON."""
 
+import reprlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -7,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fastnn.checks import choice, flag
 from fastnn.errors import ArgumentError
 from fastnn_kernels.face import ELEMENTWISE
 
@@ -31,12 +33,11 @@ class Architecture:
         """From what a user or a file says: activation is a name for all hidden layers, or one
         each, and is checked even where there is no hidden layer."""
         sizes = _sizes(sizes)
-        output = _name("output", output, ("softmax", *ELEMENTWISE))
-        if bias not in (True, False):
-            raise ArgumentError(f"bias is {bias!r}, need True or False")
+        output = choice("output", output, ("softmax", *ELEMENTWISE))
+        bias = flag("bias", bias)
         activations = _activations(activation, len(sizes) - 2)
         names = _class_names(class_names, sizes[-1], output)
-        return cls(sizes, activations, output, bool(bias), names)
+        return cls(sizes, activations, output, bias, names)
 
     @classmethod
     def from_json(cls, values: Any) -> "Architecture":
@@ -60,6 +61,19 @@ class Architecture:
                 shapes[f"b{layer}"] = (m,)
         return shapes
 
+    def table(self) -> str:
+        """The layers, a line each: shape, activation and number of parameters."""
+        rows = [("layer", "shape", "activation", "parameters")]
+        activations = (*self.activations, self.output)
+        for k, (d, m) in enumerate(pairwise(self.sizes), start=1):
+            count = d * m + (m if self.bias else 0)
+            rows.append((f"{k}", f"{d} -> {m}", activations[k - 1], f"{count:,}"))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        return "\n".join(
+            f"{layer:{widths[0]}}  {shape:{widths[1]}}  {name:{widths[2]}}  {count:>{widths[3]}}"
+            for layer, shape, name, count in rows
+        )
+
     def __repr__(self) -> str:
         parts = [str(list(self.sizes))]
         if self.activations:
@@ -71,11 +85,11 @@ class Architecture:
 
 
 def _sizes(sizes: Any) -> tuple[int, ...]:
-    good = isinstance(sizes, Sequence | np.ndarray) and not isinstance(sizes, str | bytes)
-    if not good or len(sizes) < 2 or not all(
+    if not _is_list(sizes) or len(sizes) < 2 or not all(
         isinstance(s, int | np.integer) and not isinstance(s, bool) and s >= 1 for s in sizes
     ):  # fmt: skip
-        raise ArgumentError(f"sizes is {sizes!r}, need [inputs, ..., outputs], integers >= 1")
+        raise ArgumentError(f"sizes is {reprlib.repr(sizes)}, need [inputs, ..., outputs], "
+                            "integers >= 1")  # fmt: skip
     if len(sizes) - 1 > MOST_LAYERS:
         raise ArgumentError(f"sizes has {len(sizes) - 1:,} layers, need at most {MOST_LAYERS:,}")
     checked = tuple(int(s) for s in sizes)
@@ -88,26 +102,26 @@ def _sizes(sizes: Any) -> tuple[int, ...]:
 
 def _activations(activation: Any, hidden: int) -> tuple[str, ...]:
     if isinstance(activation, str):
-        return (_name("activation", activation, ELEMENTWISE),) * hidden
-    if not isinstance(activation, Sequence) or len(activation) != hidden:
-        raise ArgumentError(f"activation is {activation!r}, need a name, or a list of {hidden} "
-                            "for the hidden layers")  # fmt: skip
-    return tuple(_name("activation", a, ELEMENTWISE) for a in activation)
-
-
-def _name(what: str, name: Any, allowed: tuple[str, ...]) -> str:
-    if not isinstance(name, str) or name not in allowed:
-        raise ArgumentError(f"{what} is {name!r}, need one of {', '.join(allowed)}")
-    return name
+        return (choice("activation", activation, ELEMENTWISE),) * hidden
+    if not _is_list(activation) or len(activation) != hidden:
+        raise ArgumentError(f"activation is {reprlib.repr(activation)}, need a name, or a list of "
+                            f"{hidden} for the hidden layers")  # fmt: skip
+    return tuple(choice("activation", a, ELEMENTWISE) for a in activation)
 
 
 def _class_names(names: Any, k: int, output: str) -> tuple[str, ...] | None:
     if names is None:
         return None
     classes = 2 if k == 1 and output != "softmax" else k
-    good = isinstance(names, Sequence | np.ndarray) and not isinstance(names, str)
-    if not good or len(names) != classes or not all(isinstance(name, str) for name in names):
-        raise ArgumentError(f"class_names is {names!r}, need a list of {classes} names")
-    if len(set(names)) != classes:
-        raise ArgumentError(f"class_names is {names!r}, need names that differ")
+    if not _is_list(names) or len(names) != classes or not all(isinstance(n, str) for n in names):
+        raise ArgumentError(f"class_names is {reprlib.repr(names)}, need a list of {classes} names")
+    if len(set(names)) != classes or not all(name.isprintable() for name in names):
+        raise ArgumentError(f"class_names is {reprlib.repr(names)}, need names that differ, of "
+                            "printable characters")  # fmt: skip
     return tuple(str(name) for name in names)
+
+
+def _is_list(values: Any) -> bool:
+    if isinstance(values, np.ndarray):
+        return values.ndim == 1
+    return isinstance(values, Sequence) and not isinstance(values, str | bytes)

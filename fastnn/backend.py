@@ -6,6 +6,7 @@ network is built; from there the Backend is carried, and nobody asks about devic
 
 import logging
 import os
+import reprlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -37,7 +38,10 @@ class Backend:
     dtype: np.dtype[Any]
 
     def asarray(self, x: Any, dtype: Any = None) -> Array:
-        """x on this device, C-contiguous, as dtype; None is the backend's own."""
+        """x on this device, C-contiguous, as dtype (None: the backend's own), unchecked.
+
+        It is x itself where x is all that, and (1,) for a number.
+        """
         return self.xp.ascontiguousarray(x, dtype=dtype or self.dtype)
 
     def asnumpy(self, x: Array) -> np.ndarray[Any, Any]:
@@ -83,13 +87,13 @@ def devices() -> list[str]:
 def set_device(device: str) -> None:
     """Make device the process-wide default for what is built later."""
     global _process_default
-    _process_default = get_backend(device).device
+    _process_default = get_backend(_checked_name(device)).device
 
 
 @contextmanager
 def use_device(device: str) -> Iterator[None]:
     """Make device the default inside a with block, in this thread or task only."""
-    token = _context_default.set(get_backend(device).device)
+    token = _context_default.set(get_backend(_checked_name(device)).device)
     try:
         yield
     finally:
@@ -97,14 +101,11 @@ def use_device(device: str) -> Iterator[None]:
 
 
 def float_type(dtype: Any) -> np.dtype[Any]:
-    """dtype as a NumPy dtype, if it is float32 or float64."""
-    try:
-        found: np.dtype[Any] = np.dtype(dtype)
-    except TypeError as error:
-        raise DTypeError(f"dtype is {dtype!r}, need 'float32' or 'float64'") from error
-    if found not in (np.float32, np.float64):
-        raise DTypeError(f"dtype is {str(found)!r}, need 'float32' or 'float64'")
-    return found
+    """dtype as a NumPy dtype, if it is float32 or float64 by name, type or dtype."""
+    name = np.dtype(dtype).name if isinstance(dtype, type | np.dtype) else dtype
+    if not isinstance(name, str) or name not in ("float32", "float64"):
+        raise DTypeError(f"dtype is {reprlib.repr(dtype)}, need 'float32' or 'float64'")
+    return np.dtype(name)
 
 
 def _default() -> str:
@@ -115,4 +116,4 @@ def _checked_name(device: str) -> str:
     kind, colon, ordinal = device.partition(":") if isinstance(device, str) else ("", "", "")
     if device in ("auto", "cpu", "cuda") or (kind == "cuda" and colon and ordinal.isdecimal()):
         return device
-    raise ArgumentError(f"device is {device!r}, need 'auto', 'cpu', 'cuda' or 'cuda:N'")
+    raise ArgumentError(f"device is {reprlib.repr(device)}, need 'auto', 'cpu', 'cuda' or 'cuda:N'")

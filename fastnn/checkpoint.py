@@ -1,13 +1,15 @@
-"""Networks in files: safetensors with the architecture in its metadata.
+"""Networks in files: safetensors with a record of the network in the metadata.
 
 What is read is not trusted: the header is bounded, and every name, shape, type and byte
-range is compared with the architecture before any array is made.  Nothing is unpickled.
+range is compared with the record before any array is made.  Nothing is unpickled.
 """
 
 import json
 import math
 from collections.abc import Callable
 from typing import Any, BinaryIO
+
+import numpy as np
 
 from fastnn import files
 from fastnn.errors import CheckpointError
@@ -20,15 +22,15 @@ Expected = dict[str, tuple[str, tuple[int, ...]]]  # name to (dtype, shape)
 _CODES = {"float32": ("F32", 4), "float64": ("F64", 8)}
 
 
-def write(path: PathLike, tensors: dict[str, Any], architecture: dict[str, Any]) -> None:
-    """Tensors and architecture (JSON values) at path, the same bytes for the same of both.
+def write(path: PathLike, tensors: dict[str, Any], record: dict[str, Any]) -> None:
+    """Tensors and a record (JSON values) of them, at path; the same bytes for the same of both.
 
     Raises as files.replace, and CheckpointError for what read would refuse.
     """
     import safetensors.numpy
 
     # One entry, because safetensors writes several in a random order.
-    metadata = {"fastnn": json.dumps({"version": VERSION, **architecture})}
+    metadata = {"fastnn": json.dumps({"version": VERSION, **record})}
     content = safetensors.numpy.save(tensors, metadata)
     length = int.from_bytes(content[:8], "little")
     if length > LONGEST_HEADER:
@@ -40,35 +42,35 @@ def write(path: PathLike, tensors: dict[str, Any], architecture: dict[str, Any])
 def read(
     path: PathLike, expect: Callable[[Any], tuple[Any, Expected]]
 ) -> tuple[Any, dict[str, Any]]:
-    """(architecture, tensors) of a file that write made.
+    """(record, tensors) of a file that write made.
 
-    expect gets the architecture from the file, checks it, and returns its own form of it
-    and the tensors that belong to it.  Raises CheckpointError for a file that is anything
+    expect gets the record from the file, checks it, and returns its own form of it and the
+    tensors that belong to it.  Raises CheckpointError for a file that is anything
     else, and OSError where the system refuses to read.
     """
-    import safetensors.numpy
-
     with files.open_regular(path, CheckpointError) as file:
         size = files.size(file)
         header, start = _read_header(path, file, size)
         metadata = header.pop("__metadata__", None)
         try:
-            architecture, tensors = expect(_architecture(metadata))
+            record, tensors = expect(_record(metadata))
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise CheckpointError(
                 f"{path} is not a network that fastnn saved: {str(error)[:400]}"
             ) from error
-        _compare(path, header, tensors, size - start)
-        file.seek(0)
-        try:
-            return architecture, safetensors.numpy.load(file.read())
-        except safetensors.SafetensorError as error:  # stricter about JSON than Python's reader
-            raise CheckpointError(f"{path} has a broken safetensors header: {error}") from error
+        spans = _spans(path, header, tensors, size - start)
+        content = file.read()
+    return record, {
+        name: np.frombuffer(content[begin:end], dtype).reshape(shape)
+        for name, (dtype, shape) in tensors.items() for begin, end in [spans[name]]
+    }  # fmt: skip
 
 
-def _architecture(metadata: Any) -> Any:
-    if not isinstance(metadata, dict) or not isinstance(metadata.get("fastnn"), str):
-        raise ValueError("its header has no entry of fastnn")
+def _record(metadata: Any) -> Any:
+    if not isinstance(metadata, dict) or metadata.keys() != {"fastnn"}:
+        raise ValueError("its header has no entry of fastnn, or others too")
+    if not isinstance(metadata["fastnn"], str):
+        raise ValueError("its entry of fastnn is no text")
     saved = _json(metadata["fastnn"])
     version = saved.pop("version", None) if isinstance(saved, dict) else None
     if type(version) is not int or version != VERSION:
@@ -79,8 +81,8 @@ def _architecture(metadata: Any) -> Any:
 def _read_header(path: PathLike, file: BinaryIO, size: int) -> tuple[dict[str, Any], int]:
     length = int.from_bytes(file.read(8), "little")
     if size < 8 or length > min(LONGEST_HEADER, size - 8):
-        raise CheckpointError(f"{path} is not a safetensors file of a network: its first 8 bytes "
-                              f"announce a header of {length} bytes in {size}")  # fmt: skip
+        raise CheckpointError(f"{path} is not a saved network: it does not begin with the length "
+                              "of a safetensors header")  # fmt: skip
     try:
         header = _json(file.read(length).decode())
     except (ValueError, RecursionError) as error:
@@ -90,10 +92,13 @@ def _read_header(path: PathLike, file: BinaryIO, size: int) -> tuple[dict[str, A
     return header, 8 + length
 
 
-def _compare(path: PathLike, header: dict[str, Any], expected: Expected, size: int) -> None:
-    faults = [f"no tensor {name}" for name in expected if name not in header]
-    faults += [f"an unknown tensor {name[:40]!r}" for name in header if name not in expected]
-    ranges = []
+def _spans(
+    path: PathLike, header: dict[str, Any], expected: Expected, size: int
+) -> dict[str, tuple[int, int]]:
+    """Where each tensor lies in the rest of the file, which they must fill."""
+    faults = [f"it lacks tensor {name}" for name in expected if name not in header]
+    faults += [f"it has an unknown tensor {name[:40]!r}" for name in header if name not in expected]
+    spans = {}
     for name in expected.keys() & header.keys():
         dtype, shape = expected[name]
         code, itemsize = _CODES[dtype]
@@ -105,12 +110,14 @@ def _compare(path: PathLike, header: dict[str, Any], expected: Expected, size: i
         elif not _is_range(span, length, size):
             faults.append(f"{name} is not {length} bytes within the file")
         else:
-            ranges.append((span[0], span[1]))
-    ends = [0, *(end for _, end in sorted(ranges))]
-    if not faults and ([begin for begin, _ in sorted(ranges)] != ends[:-1] or ends[-1] != size):
+            spans[name] = (span[0], span[1])
+    begins = [begin for begin, _ in sorted(spans.values())]
+    ends = [0, *(end for _, end in sorted(spans.values()))]
+    if not faults and (begins != ends[:-1] or ends[-1] != size):
         faults.append("its tensors do not fill the file exactly once")
     if faults:
-        raise CheckpointError(f"{path} is damaged or foreign: it has {'; '.join(faults[:5])}")
+        raise CheckpointError(f"{path} is damaged or foreign: {'; '.join(faults[:5])}")
+    return spans
 
 
 def _is_range(span: Any, length: int, size: int) -> bool:

@@ -7,28 +7,30 @@ to read or write; 75 diverged; 130 Ctrl-C; 143 SIGTERM.
 import argparse
 import json
 import os
-import re
 import signal
 import sys
+import threading
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import fastnn
-from fastnn import datasets
+from fastnn import datasets, files
 from fastnn.datasets.tables import read_features
 from fastnn.errors import (
+    ArgumentError,
     CheckpointError,
     DataError,
     DeviceError,
     DivergenceError,
     FastnnError,
 )
+from fastnn.loading import load
 from fastnn.losses import NAMES
-from fastnn.network import MLP, load
-from fastnn.workloads import WORKLOADS, Workload, from_csv, labels_of
+from fastnn.network import MLP
+from fastnn.workloads import OUTPUT_OF, WORKLOADS, Workload, fitting, from_csv, labelled
 from fastnn_kernels.face import ELEMENTWISE
 
 _SIGTERM = 143
@@ -36,10 +38,15 @@ _SIGTERM = 143
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    args = _parser().parse_args(argv)
-    signal.signal(signal.SIGTERM, _terminated)
+    if hasattr(sys.stdout, "reconfigure"):  # a class name may be beyond the terminal's encoding
+        sys.stdout.reconfigure(errors="backslashreplace")
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _terminated)
     try:
-        args.command(args)
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_, **__: _complain(message)
+            args = _parser().parse_args(argv)
+            args.command(args)
         if sys.stdout is not None:  # None where it was closed before the start
             sys.stdout.flush()
         return 0
@@ -47,14 +54,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 74
     except (FastnnError, OSError, MemoryError) as error:
-        print(f"fastnn: {str(error) or type(error).__name__}", file=sys.stderr)
+        _complain(str(error) or type(error).__name__)
         return _exit_code(error)
     except KeyboardInterrupt:
-        print("fastnn: interrupted", file=sys.stderr)
+        _complain("interrupted")
         return 130
-    except SystemExit:
-        print("fastnn: terminated", file=sys.stderr)
-        return _SIGTERM
+    except SystemExit as end:  # of argparse, or _terminated
+        if end.code == _SIGTERM:
+            _complain("terminated")
+        return int(end.code or 0)
 
 
 def _exit_code(error: Exception) -> int:
@@ -71,46 +79,65 @@ def _terminated(*_: Any) -> None:
     raise SystemExit(_SIGTERM)
 
 
+def _complain(message: Any) -> None:
+    print(f"fastnn: {message}", file=sys.stderr)
+
+
 def _train(args: argparse.Namespace) -> None:
     backend = fastnn.get_backend(args.device, args.dtype)
-    if args.save:
-        _check_target(Path(args.save))
+    if args.save is not None:
+        files.check_target(args.save)  # now, not after the training
     work = _workload(args)
-    (X, y), test = work.load(args.data_dir)
+    train, test = work.load(args.data_dir)
+    (X, y), (X_test, y_test) = (
+        (X, fitting(y, work.output, work.sizes[-1])) for X, y in (train, test)
+    )
     net = MLP(
         work.sizes, work.activation, work.output, dtype=args.dtype, device=backend.device,
         seed=args.seed, input_scaling=work.scaling(X), class_names=work.class_names,
     )  # fmt: skip
-    if not args.quiet:
-        sizes = " -> ".join(map(str, net.sizes))
-        print(f"{work.name}: {len(X):,} rows to train on, {len(test[0]):,} to test; {sizes}, "
-              f"{net.dtype}, {net.device}, seed {net.seed}")  # fmt: skip
+    sizes = " -> ".join(map(str, net.sizes))
+    _say(args, f"{work.name}: {len(X):,} rows to train on, {len(X_test):,} to test; {sizes}, "
+               f"{net.dtype}, {net.device}, seed {net.seed}")  # fmt: skip
     began = time.perf_counter()
     try:
-        net.fit(
-            X, y, loss=work.loss, optimizer=work.optimizer, epochs=work.epochs,
-            batch_size=work.batch_size, progress=False if args.quiet else None,
-            execution=args.execution,
-        )  # fmt: skip
+        _fit(net, work, X, y, args)
     except (KeyboardInterrupt, SystemExit):
         if net.steps:
-            _save(net, args)  # as of the last whole step
+            _save(net, args, f", as of step {net.steps}")
         raise
     seconds = time.perf_counter() - began
     _save(net, args)
-    _report(net, work, (X, y), test, seconds, args)
+    _report(net, work, seconds, net.evaluate(X, y, work.loss),
+            net.evaluate(X_test, y_test, work.loss), len(X), args)  # fmt: skip
+
+
+def _fit(net: MLP, work: Workload, X: Any, y: Any, args: argparse.Namespace) -> None:
+    """Train net; a quantity is learned as its distance from the mean in standard deviations,
+    which the last layer then carries."""
+    is_quantity = work.output == "identity"
+    rows = y.reshape(len(y), -1)
+    offset, factor = datasets.standard_scaling(rows) if is_quantity else (0.0, 1.0)
+    try:
+        net.fit(
+            X, (rows - offset) * factor if is_quantity else y, loss=work.loss,
+            optimizer=work.optimizer, epochs=work.epochs, batch_size=work.batch_size,
+            progress=False if args.quiet else None, execution=args.execution,
+        )  # fmt: skip
+    finally:
+        if is_quantity:
+            net.weights[-1][...] /= factor
+            net.biases[-1][...] = net.biases[-1] / factor + offset
 
 
 def _report(
-    net: MLP, work: Workload, train: Any, test: Any, seconds: float, args: argparse.Namespace
-) -> None:
-    on_train, on_test = (net.evaluate(X, y, work.loss) for X, y in (train, test))
-    rate = work.epochs * len(train[0]) / seconds
-    accuracy = on_test.get("accuracy")
-    if not args.quiet:
-        right = "" if accuracy is None else f", test accuracy {accuracy:.2%}"
-        print(f"{work.epochs} epochs in {seconds:.2f} s, {rate:,.0f} samples/s; train loss "
-              f"{on_train['loss']:.4f}, test loss {on_test['loss']:.4f}{right}")  # fmt: skip
+    net: MLP, work: Workload, seconds: float, on_train: dict[str, float],
+    on_test: dict[str, float], n: int, args: argparse.Namespace,
+) -> None:  # fmt: skip
+    rate, accuracy = work.epochs * n / seconds, on_test.get("accuracy")
+    right = "" if accuracy is None else f", test accuracy {accuracy:.2%}"
+    _say(args, f"{work.epochs} epochs in {seconds:.2f} s, {rate:,.0f} samples/s; train loss "
+               f"{on_train['loss']:.4g}, test loss {on_test['loss']:.4g}{right}")  # fmt: skip
     if args.json:
         print(json.dumps({
             "dataset": work.name, "device": net.device, "execution": "layers",
@@ -121,31 +148,26 @@ def _report(
         }))  # fmt: skip
 
 
-def _check_target(path: Path) -> None:
-    """Refuse now what could not be written after the training."""
-    if path.is_dir():
-        raise IsADirectoryError(f"--save {path} is a folder, need the name of a file")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"--save {path}: there is no folder {path.parent}")
-    if not os.access(path.parent, os.W_OK):
-        raise PermissionError(f"--save {path}: cannot write to {path.parent}")
-
-
-def _save(net: MLP, args: argparse.Namespace) -> None:
-    if args.save:
+def _save(net: MLP, args: argparse.Namespace, remark: str = "") -> None:
+    if args.save is not None:
         net.save(args.save)
-        if not args.quiet:
-            print(f"saved to {args.save}")
+        _say(args, f"saved to {args.save}{remark}")
+
+
+def _say(args: argparse.Namespace, line: str) -> None:
+    if not args.quiet:
+        print(line)
 
 
 def _workload(args: argparse.Namespace) -> Workload:
     """The named workload, or that of a file, with what the command line changes."""
-    if args.dataset in WORKLOADS:
-        if args.target:
-            raise fastnn.errors.ArgumentError("--target is for CSV files")
-        work = WORKLOADS[args.dataset]
+    if args.dataset not in WORKLOADS:
+        work = from_csv(_file(args.dataset, [*WORKLOADS]), args.target, args.loss)
+    elif args.target:
+        raise ArgumentError("--target is for CSV files")
     else:
-        work = from_csv(_file(args.dataset), _columns(args.target), args.loss)
+        work = WORKLOADS[args.dataset]
+        work = replace(work, output=OUTPUT_OF.get(args.loss, work.output))
     hidden = work.sizes[1:-1] if args.hidden is None else tuple(args.hidden)
     rates = {"learning_rate": args.learning_rate, "momentum": args.momentum,
              "weight_decay": args.weight_decay}  # fmt: skip
@@ -164,17 +186,16 @@ def _evaluate(args: argparse.Namespace) -> None:
     if args.dataset in WORKLOADS:
         _, (X, y) = WORKLOADS[args.dataset].load(args.data_dir)
     else:
-        X, y = labels_of(_file(args.dataset), _columns(args.target), net.class_names)
-        _check_width(args.dataset, X, net)
-    if net.output == "sigmoid" and net.sizes[-1] > 1 and y.ndim == 1:
-        y = datasets.one_hot(y, net.sizes[-1])  # binary cross-entropy compares with rows
-    for name, value in net.evaluate(X, y, args.loss).items():
+        X, y = labelled(_file(args.dataset, [*WORKLOADS]), args.target, net.class_names)
+    _check_width(args.dataset, X, net)
+    figures = net.evaluate(X, fitting(y, net.output, net.sizes[-1]), args.loss)
+    for name, value in figures.items():
         print(f"{name} {value:.6g}")
 
 
 def _predict(args: argparse.Namespace) -> None:
     net = load(args.model, args.device)
-    X = _features(args.file, net)
+    X = _features(_file(args.file, []), net)
     if net.class_names is not None:
         lines = [net.class_names[i] for i in net.classify(X)]
     elif net.output == "softmax":
@@ -185,14 +206,14 @@ def _predict(args: argparse.Namespace) -> None:
 
 
 def _features(path: str, net: MLP) -> Any:
-    with open(_file(path), "rb") as file:
+    with open(path, "rb") as file:
         start = file.read(2)
-    if start in (b"\0\0", b"\x1f\x8b"):
-        images = datasets.read_idx(path)
-        X = images.reshape(len(images), -1)
-        _check_width(path, X, net)
-        return X
-    return read_features(path, net.sizes[0])
+    if start not in (b"\0\0", b"\x1f\x8b"):
+        return read_features(path, net.sizes[0])
+    images = datasets.read_idx(path)
+    X = images.reshape(len(images), -1)
+    _check_width(path, X, net)
+    return X
 
 
 def _check_width(path: str, X: Any, net: MLP) -> None:
@@ -201,20 +222,13 @@ def _check_width(path: str, X: Any, net: MLP) -> None:
                         f"{net.sizes[0]} inputs")  # fmt: skip
 
 
-def _file(name: str) -> str:
-    if not Path(name).exists():
-        known = ", ".join(WORKLOADS)
-        raise FileNotFoundError(f"{name} is neither a file nor one of {known}")
-    if not Path(name).is_file():
-        raise DataError(f"{name} is not a regular file")
+def _file(name: str, words: list[str]) -> str:
+    """name, which is that of a file; words are what else it could have been."""
+    if not os.path.exists(name):
+        other = f", nor one of {', '.join(words)}" if words else ""
+        raise FileNotFoundError(f"there is no file {name}{other}")
+    files.open_regular(name, DataError).close()
     return name
-
-
-def _columns(names: list[str] | None) -> list[int | str] | None:
-    """Columns as the command line names them: an integer is an index."""
-    if names is None:
-        return None
-    return [int(name) if re.fullmatch("-?[0-9]{1,9}", name) else name for name in names]
 
 
 def _devices(_: argparse.Namespace) -> None:
@@ -227,51 +241,73 @@ def _doctor(_: argparse.Namespace) -> None:
     print("\n".join(doctor.report()))
 
 
+class _Parser(argparse.ArgumentParser):
+    """An argument parser that says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        _complain(f"{message}; see {self.prog} --help")
+        raise SystemExit(2)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("fastnn", description="Train and run dense neural networks.")
+    parser = _Parser("fastnn", description="Train and run dense neural networks.")
     parser.add_argument("--version", action="version", version=f"fastnn {fastnn.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    train = commands.add_parser("train", help="train a network and tell how good it is")
+    train = commands.add_parser("train", help="train a network and tell how good it is",
+        description="What is not given comes from the data set's workload; of a CSV file, words "
+        "and whole numbers in the target column are classes, other numbers a quantity.",
+    )  # fmt: skip
     train.set_defaults(command=_train)
-    train.add_argument("dataset", nargs="?", default="digits", metavar="iris|digits|mnist|FILE.csv")
-    train.add_argument("--hidden", nargs="*", type=int, metavar="N", help="hidden layer sizes")
-    train.add_argument("--activation", choices=ELEMENTWISE, help="of the hidden layers")
-    train.add_argument("--optimizer", choices=["sgd"])
-    train.add_argument("--learning-rate", type=float)
-    train.add_argument("--momentum", type=float)
-    train.add_argument("--weight-decay", type=float)
-    train.add_argument("--loss", choices=NAMES)
-    train.add_argument("--target", nargs="+", metavar="COLUMN", help="of a CSV file: to predict")
-    train.add_argument("--epochs", type=int)
-    train.add_argument("--batch-size", type=int)
-    train.add_argument("--execution", choices=["auto", "layers", "fused"], default="auto")
-    train.add_argument("--device", default="auto", metavar="auto|cpu|cuda|cuda:N")
-    train.add_argument("--dtype", choices=["float32", "float64"], default="float32")
-    train.add_argument("--seed", type=int, default=0)
-    train.add_argument("--data-dir", help="folder with MNIST (default: FASTNN_DATA)")
-    train.add_argument("--save", metavar="MODEL", help="write the network there")
-    train.add_argument("--quiet", action="store_true", help="print nothing but --json's line")
-    train.add_argument("--json", action="store_true", help="end with one line of JSON")
+    add = train.add_argument
+    add("dataset", nargs="?", default="digits", metavar="iris|digits|mnist|FILE.csv",
+        help="default: digits, which come with fastnn")  # fmt: skip
+    add("--hidden", nargs="*", type=int, metavar="N", help="sizes of the hidden layers")
+    add("--activation", choices=ELEMENTWISE, metavar="NAME",
+        help=f"of the hidden layers: {', '.join(ELEMENTWISE)}")  # fmt: skip
+    add("--optimizer", choices=["sgd"], help="default: sgd")
+    add("--learning-rate", type=float, metavar="X")
+    add("--momentum", type=float, metavar="X", help="in [0, 1)")
+    add("--weight-decay", type=float, metavar="X", help="default: 0")
+    add("--loss", choices=NAMES, metavar="NAME", help=", ".join(NAMES))
+    add("--target", nargs="+", metavar="COLUMN",
+        help="of a CSV file: what to predict, by name or index (default: the last)")  # fmt: skip
+    add("--epochs", type=int, metavar="N")
+    add("--batch-size", type=int, metavar="N")
+    add("--execution", choices=["auto", "layers", "fused"], default="auto")
+    _add_device(train)
+    add("--dtype", choices=["float32", "float64"], default="float32")
+    add("--seed", type=int, default=0, metavar="N", help="of weights and orders (default: 0)")
+    add("--data-dir", metavar="DIR", help="folder with MNIST (default: FASTNN_DATA)")
+    add("--save", metavar="MODEL", help="write the network there")
+    add("--quiet", action="store_true", help="print nothing but --json's line")
+    add("--json", action="store_true", help="end with one line of JSON")
 
     evaluate = commands.add_parser("evaluate", help="loss and accuracy of a saved network")
     evaluate.set_defaults(command=_evaluate)
-    evaluate.add_argument("model", metavar="MODEL")
-    evaluate.add_argument("dataset", metavar="iris|digits|mnist|FILE.csv",
-                          help="the test part of a data set, or all rows of a file")  # fmt: skip
-    evaluate.add_argument("--target", nargs="+", metavar="COLUMN")
-    evaluate.add_argument("--loss", choices=NAMES)
-    evaluate.add_argument("--data-dir")
-    evaluate.add_argument("--device", default="auto")
+    add = evaluate.add_argument
+    add("model", metavar="MODEL")
+    add("dataset", metavar="iris|digits|mnist|FILE.csv",
+        help="the test part of a data set, or all rows of a file")  # fmt: skip
+    add("--target", nargs="+", metavar="COLUMN", help="as in train")
+    add("--loss", choices=NAMES, metavar="NAME", help="default: the one that fits the output")
+    add("--data-dir", metavar="DIR", help="folder with MNIST (default: FASTNN_DATA)")
+    _add_device(evaluate)
 
     predict = commands.add_parser("predict", help="a saved network's answer to each row of a file")
     predict.set_defaults(command=_predict)
     predict.add_argument("model", metavar="MODEL")
-    predict.add_argument("file", metavar="FILE", help="CSV without the target, or IDX")
-    predict.add_argument("--device", default="auto")
+    predict.add_argument("file", metavar="FILE", help="IDX, or CSV: the inputs, in their order")
+    _add_device(predict)
 
     commands.add_parser("devices", help="list the usable devices").set_defaults(command=_devices)
     commands.add_parser("doctor", help="what is installed, and what is wrong").set_defaults(
         command=_doctor
     )
     return parser
+
+
+def _add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", default=os.environ.get("FASTNN_DEVICE") or "auto",
+                        metavar="auto|cpu|cuda|cuda:N",
+                        help="default: FASTNN_DEVICE, else auto")  # fmt: skip

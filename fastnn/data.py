@@ -1,13 +1,11 @@
 """Data: rows and their targets, checked against a network and a loss."""
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from fastnn.errors import ArgumentError, ShapeError
-from fastnn.inputs import Rows, checked_array
+from fastnn.checks import number
+from fastnn.errors import ArgumentError, FastnnError, ShapeError
+from fastnn.inputs import Rows
 from fastnn.losses import Loss, Targets
 from fastnn.streams import Purpose, generator
 
@@ -25,6 +23,10 @@ class Data:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def part(self, rows: Any) -> "Data":
+        """Some of the rows, by an index array."""
+        return Data(self.rows.part(rows), self.targets[rows])
+
 
 def checked(net: "MLP", X: Any, Y: Any, loss: Loss) -> Data:
     """X and Y as Data.  Raises ShapeError, DTypeError, DataError."""
@@ -41,27 +43,21 @@ def divided(
     if validation is None:
         return checked(net, X, Y, loss), None
     if isinstance(validation, tuple | list) and len(validation) == 2:
-        return checked(net, X, Y, loss), checked(net, validation[0], validation[1], loss)
-    if not is_finite_number(validation) or not 0 < validation < 1:
-        raise ArgumentError(f"validation is {validation!r}, need (X, Y) or a fraction in (0, 1)")
-    n = len(checked(net, X, Y, loss))
-    held = round(n * validation)
+        return checked(net, X, Y, loss), _held_out(net, validation[0], validation[1], loss)
+    if isinstance(validation, tuple | list):
+        raise ArgumentError(f"validation has {len(validation)} parts, need (X, Y) or a fraction")
+    fraction = number("validation", validation, "in (0, 1), or (X, Y)", lambda x: 0 < x < 1)
+    whole = checked(net, X, Y, loss)
+    n, held = len(whole), round(len(whole) * fraction)
     if not 0 < held < n:
         raise ArgumentError(f"validation={validation} of {n} rows leaves {n - held} to train on "
                             f"and {held} to validate with, need one at least of each")  # fmt: skip
     order = generator(seed, Purpose.SPLIT).permutation(n)
-    X, Y = checked_array(X), np.asarray(Y)
-    train, test = order[held:], order[:held]
-    return checked(net, X[train], Y[train], loss), checked(net, X[test], Y[test], loss)
+    return whole.part(order[held:]), whole.part(order[:held])
 
 
-def is_finite_number(value: Any) -> bool:
-    """Whether value is a real number, not a bool, NaN or infinity."""
-    is_number = isinstance(value, int | float | np.integer | np.floating)
-    return is_number and not isinstance(value, bool) and math.isfinite(value)
-
-
-def check_count(name: str, value: Any) -> None:
-    """Raise ArgumentError unless value is an integer of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ArgumentError(f"{name} is {value!r}, need an integer >= 1")
+def _held_out(net: "MLP", X: Any, Y: Any, loss: Loss) -> Data:
+    try:
+        return checked(net, X, Y, loss)
+    except FastnnError as error:
+        raise type(error)(f"of the validation data: {error}") from error

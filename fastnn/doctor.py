@@ -56,12 +56,12 @@ def _kernel_cache() -> str:
 
 
 def _data_cache() -> str:
+    if named := os.environ.get("FASTNN_DATA"):
+        return f"MNIST: FASTNN_DATA names {named}"
     folder = mnist.cache_folder()
     found = sum((folder / name).exists() for name in mnist.FILES)
     if found == len(mnist.FILES):
         return f"MNIST: in {folder}"
-    if named := os.environ.get("FASTNN_DATA"):
-        return f"MNIST: FASTNN_DATA names {named}"
     return f"MNIST: not in {folder}; it is downloaded when first asked for"
 
 

@@ -39,12 +39,24 @@ def _activation(formula: Callable[[Array], Array]) -> Callable[[Any], Array]:
     return _named(activation, formula.__name__)
 
 
+def _over_rows(formula: Callable[[Array], Array]) -> Callable[[Any], Array]:
+    activation = _activation(formula)
+
+    def over_rows(x: Any) -> Array:
+        x = _numbers(x)
+        if x.ndim == 0 or x.shape[-1] == 0:
+            raise ShapeError(f"the array is {x.shape}, need at least one number in the last axis")
+        return activation(x)
+
+    return _named(over_rows, formula.__name__)
+
+
 def _grad(name: str, product: Callable[[Array, Array], Array]) -> Callable[[Any, Any], Array]:
     def grad(T: Any, dA: Any) -> Array:
         T, dA = _numbers(T), _numbers(dA)
-        if T.shape != dA.shape:
+        if T.shape != dA.shape or (T.ndim == 0 and name == "softmax"):
             raise ShapeError(f"the activation is {T.shape} and its derivative {dA.shape}, "
-                             "need equal shapes")  # fmt: skip
+                             "need equal shapes with an axis")  # fmt: skip
         with np.errstate(all="ignore"):
             product_of = product(T.astype(np.float64), dA.astype(np.float64))
             return product_of.astype(np.result_type(T, dA))
@@ -59,7 +71,7 @@ def _named(function: F, name: str) -> F:
 
 
 def _numbers(x: Any) -> Array:
-    x = x if hasattr(x, "__array_ufunc__") else np.asarray(x)
+    x = x if hasattr(x, "__cuda_array_interface__") else np.asarray(x)
     if x.dtype.kind == "f":
         return x
     if x.dtype.kind in "biu":
@@ -77,8 +89,8 @@ elu = _activation(reference.elu)
 softplus = _activation(reference.softplus)
 gelu = _activation(reference.gelu)
 silu = _activation(reference.silu)
-softmax = _activation(reference.softmax)
-log_softmax = _activation(reference.log_softmax)
+softmax = _over_rows(reference.softmax)
+log_softmax = _over_rows(reference.log_softmax)
 
 identity_grad = _grad("identity", lambda A, dA: dA * reference.identity_slope(A))
 step_grad = _grad("step", lambda A, dA: dA * reference.step_slope(A))

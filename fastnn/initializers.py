@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.errors import ArgumentError, DataError, ShapeError
+from fastnn.inputs import checked_array
 
 Initializer = Callable[[int, int, np.random.Generator], Any]
 
@@ -44,13 +45,20 @@ def initializer(name: str | Initializer) -> Initializer:
     return _normal(rule) if shape == "normal" else _uniform(rule)
 
 
-def draw(init: Initializer, n_in: int, n_out: int, rng: np.random.Generator) -> Any:
-    """Weights (n_in, n_out), checked, because init may be a user's."""
-    W = np.asarray(init(n_in, n_out, rng), np.float64)
+def draw(
+    init: Initializer, n_in: int, n_out: int, rng: np.random.Generator, dtype: np.dtype[Any]
+) -> Any:
+    """Weights (n_in, n_out) as dtype, checked, because init may be a user's.
+
+    Raises ShapeError, DTypeError, DataError.
+    """
+    with np.errstate(over="ignore"):
+        W = checked_array(init(n_in, n_out, rng), "what init returned").astype(dtype)
     if W.shape != (n_in, n_out):
         raise ShapeError(f"init returned {W.shape}, need ({n_in}, {n_out})")
     if not np.isfinite(W).all():
-        raise DataError("init returned NaN or infinity, need finite weights")
+        raise DataError(f"init returned NaN, infinity or a number beyond {dtype}, need finite "
+                        "weights")  # fmt: skip
     return W
 
 

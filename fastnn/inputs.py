@@ -4,12 +4,13 @@ Raw data stay as they are (uint8 images stay uint8) until they are used: then th
 (X - offset) * factor in the network's float type.
 """
 
+import copy
 from typing import Any
 
 import numpy as np
 
 from fastnn.backend import Array, Backend
-from fastnn.errors import ArgumentError, DataError, DTypeError, ShapeError
+from fastnn.errors import ArgumentError, DataError, DTypeError, FastnnError, ShapeError
 
 BLOCK = 1024  # rows looked at or predicted at once: they and their results fit a CPU's cache
 
@@ -52,6 +53,12 @@ class Rows:
             return self.scaling(X, self.dtype)
         return np.ascontiguousarray(X, self.dtype)
 
+    def part(self, rows: Any) -> "Rows":
+        """Some of the rows, by an index array, checked already."""
+        part = copy.copy(self)
+        part.X = self.X.take(rows, axis=0)
+        return part
+
     def _check_finite(self) -> None:
         if self.X.dtype.kind != "f" and self.scaling is None:
             return
@@ -73,10 +80,15 @@ class Rows:
 
 
 def checked_array(values: Any, name: str = "X") -> Array:
-    """values as an array of real numbers of any shape.  Raises DTypeError, ShapeError."""
+    """values as an array of real numbers of any shape.
+
+    Raises DTypeError, ShapeError, DataError.
+    """
     if hasattr(values, "toarray") and hasattr(values, "nnz"):
         raise DTypeError(f"{name} is a sparse {type(values).__name__}, need a dense array: "
                          f"{name}.toarray()")  # fmt: skip
+    if np.ma.is_masked(values):
+        raise DataError(f"{name} has masked values, need all: {name}.filled(...), or drop the rows")
     try:
         array = np.asarray(values)
     except ValueError as error:
@@ -84,7 +96,11 @@ def checked_array(values: Any, name: str = "X") -> Array:
             f"{name} is not rectangular ({error}), need rows of equal length"
         ) from error
     if array.dtype.kind not in "biuf":
-        raise DTypeError(f"{name} is {array.dtype}, need real numbers")
+        hint = {
+            "O": f"; of a DataFrame: {name}.to_numpy(float)",
+            "U": f"; words become labels by np.unique({name}, return_inverse=True)",
+        }.get(array.dtype.kind, "")
+        raise DTypeError(f"{name} is {array.dtype}, need real numbers{hint}")
     return array
 
 
@@ -100,9 +116,9 @@ def _reshape_hint(shape: tuple[int, ...], d: int) -> str:
 
 def _numbers(name: str, values: Any, d: int) -> Array:
     try:
-        numbers = np.array(values, np.float64)
-    except (TypeError, ValueError) as error:
-        raise ArgumentError(f"input_scaling's {name} is not numeric ({error})") from error
+        numbers = checked_array(values, name).astype(np.float64)
+    except (FastnnError, OverflowError) as error:
+        raise ArgumentError(f"input_scaling's {name} is not numeric: {error}") from error
     if numbers.shape not in ((), (d,)):
         raise ArgumentError(f"input_scaling's {name} is {numbers.shape}, need a number or ({d},)")
     if not np.isfinite(numbers).all():

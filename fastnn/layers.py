@@ -7,11 +7,9 @@ from collections.abc import Callable
 
 from fastnn.backend import Array, Backend
 from fastnn.layout import Layout
-from fastnn.losses import Loss
+from fastnn.losses import FROM_INPUT, Loss
 
 Backprop = Callable[[Array], Array | None]
-
-FROM_INPUT = ("gelu", "silu")  # their derivative needs Z; the others' comes from A
 
 
 class Dense:
@@ -75,39 +73,40 @@ class TrainedDense(Dense):
 
 
 class Stack:
-    """The layers of one network under one loss: from rows and targets to the gradient."""
+    """The layers of one network under one loss: from rows and targets to the gradient.
+
+    activations are those of the hidden layers; the loss takes the last one's logits.
+    """
 
     def __init__(
-        self, params: dict[str, Array], activations: list[str], loss: Loss,
+        self, params: dict[str, Array], activations: tuple[str, ...], loss: Loss,
         layout: Layout, rows: int, backend: Backend,
     ) -> None:  # fmt: skip
         self.loss = loss
         self.gradient = backend.zeros(layout.size)
         grads = layout.views(self.gradient)
-        # Under a loss of logits the last layer stops short of its activation.
-        activations = [*activations[:-1], loss.head]
         self.layers = [
             TrainedDense(
                 params[f"W{k}"], params.get(f"b{k}"), activation, backend,
                 grads[f"W{k}"], grads.get(f"b{k}"), rows, first=k == 1,
             )
-            for k, activation in enumerate(activations, start=1)
+            for k, activation in enumerate([*activations, "identity"], start=1)
         ]  # fmt: skip
         k = self.layers[-1].W.shape[1]
-        self.dT = backend.zeros(rows * k).reshape(rows, k)
+        self.dZ = backend.zeros(rows * k).reshape(rows, k)
 
     def backpropagate(
         self, X: Array, targets: Array, w: Array, scale: float, losses: Array
     ) -> Array:
         """Set self.gradient to scale times that of the summed loss, and losses (n,) per row.
 
-        Returns what the loss looked at: logits or outputs (n, k).
+        Returns the logits (n, k).
         """
         way_back = []
         for layer in self.layers:
             X, backprop = layer.forward(X)
             way_back.append(backprop)
-        dA: Array | None = self.dT[: len(X)]
+        dA: Array | None = self.dZ[: len(X)]
         self.loss(X, targets, w, scale, dA, losses)
         for backprop in reversed(way_back):
             assert dA is not None  # only the first layer's way back ends

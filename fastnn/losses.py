@@ -17,8 +17,11 @@ from typing import Any
 import numpy as np
 
 from fastnn.backend import Array, Backend
-from fastnn.errors import ArgumentError, DataError, DTypeError, ShapeError
+from fastnn.checks import choice
+from fastnn.errors import ArgumentError, DataError, ShapeError
+from fastnn.inputs import checked_array
 
+FROM_INPUT = ("gelu", "silu")  # their derivative needs the input; the others' the output
 NAMES = ("cross_entropy", "binary_cross_entropy", "squared_error", "mean_squared_error", "huber")
 
 _KERNEL = {
@@ -47,33 +50,42 @@ class Loss:
 
     def __init__(self, name: str | None, output: str, k: int, backend: Backend) -> None:
         """Raises ArgumentError for a name that is unknown or does not fit the output."""
-        self.name = name = default_loss(output) if name is None else name
-        if name not in NAMES:
-            raise ArgumentError(f"loss is {name!r}, need one of {', '.join(NAMES)}")
+        self.name = name = default_loss(output) if name is None else choice("loss", name, NAMES)
         if output != _OF_LOGITS.get(name, output):
             raise ArgumentError(f"loss {name!r} needs output {_OF_LOGITS[name]!r}, not {output!r}; "
                                 f"for this output: {default_loss(output)!r}")  # fmt: skip
-        self.head = "identity" if name in _OF_LOGITS else output
-        self.threshold = 0.5 if self.head == "sigmoid" else 0.0
         self.output, self.k, self.backend = output, k, backend
+        self.activate = getattr(backend.kernels, f"bias_{output}")
+        self.activation_grad = getattr(backend.kernels, f"{output}_grad")
+        self.no_bias = backend.zeros(k)
         self._from_rows = getattr(backend.kernels, _KERNEL[name])
         self._from_labels = backend.kernels.softmax_cross_entropy_labels
         # The kernels sum over the outputs: half the squares, or Huber's terms.
         self.factor = {"mean_squared_error": 2 / k, "huber": 1 / k}.get(name, 1.0)
 
     def __call__(
-        self, T: Array, targets: Array, w: Array, scale: float, dT: Array, losses: Array
+        self, Z: Array, targets: Array, w: Array, scale: float, dZ: Array, losses: Array
     ) -> None:
-        """losses (n,) and dT (n, k), as fastnn_kernels.face.LossFromRows; w includes factor."""
-        kernel = self._from_rows if targets.ndim == 2 else self._from_labels
-        kernel(T, targets, w, scale, dT, losses)
+        """losses (n,) and dZ (n, k) of logits Z (n, k), as fastnn_kernels.face.LossFromRows.
+
+        w includes factor.  dZ may be Z.
+        """
+        if self.name in _OF_LOGITS:
+            kernel = self._from_rows if targets.ndim == 2 else self._from_labels
+            kernel(Z, targets, w, scale, dZ, losses)
+            return
+        A, T = self.backend.xp.empty_like(Z), Z
+        self.activate(Z, self.no_bias, A)
+        if self.output not in FROM_INPUT:
+            T = A
+        elif dZ is Z:
+            T = Z.copy()
+        self._from_rows(A, targets, w, scale, dZ, losses)
+        self.activation_grad(T, dZ, dZ)
 
     def targets(self, Y: Any, n: int) -> Targets:
         """Y checked against this loss and n rows.  Raises ShapeError, DTypeError, DataError."""
-        Y = np.asarray(Y)
-        if Y.dtype.kind not in "biuf":
-            raise DTypeError(f"Y is {Y.dtype}, need numbers; words become labels by "
-                             "np.unique(Y, return_inverse=True)")  # fmt: skip
+        Y = checked_array(Y, "Y")
         if Y.ndim not in (1, 2) or len(Y) != n:
             raise ShapeError(f"Y is {Y.shape} for {n} rows of X, need ({n},) or ({n}, {self.k})")
         _check_finite(Y)
@@ -95,7 +107,8 @@ class Loss:
         rows = Y.reshape(n, -1)
         if rows.shape != (n, self.k):
             labels = f" or class labels ({n},)" if self.name == "cross_entropy" else ""
-            raise ShapeError(f"Y is {Y.shape}, need ({n}, {self.k}){labels}")
+            hint = ": Y.ravel()" if labels and Y.shape == (n, 1) else ""
+            raise ShapeError(f"Y is {Y.shape}, need ({n}, {self.k}){labels}{hint}")
         if self.name == "cross_entropy":
             _check_each(rows.sum(axis=1), lambda s: np.abs(s - 1) <= 1e-3, "a row of Y sums to {},"
                         " need 1 for loss 'cross_entropy'")  # fmt: skip
@@ -103,7 +116,9 @@ class Loss:
             _check_each(rows, lambda y: (y >= 0) & (y <= 1), "Y has {}, need 0 <= Y <= 1")
         with np.errstate(over="ignore"):
             values = np.ascontiguousarray(rows, self.backend.dtype)
-        _check_each(values, np.isfinite, "Y has a number beyond float32, which becomes {}")
+        _check_each(
+            values, np.isfinite, f"Y has a number beyond {self.backend.dtype}, which becomes {{}}"
+        )
         return Targets(values, self._labels_of_rows(rows))
 
     def _labels_of_rows(self, rows: Array) -> Array | None:
@@ -123,8 +138,9 @@ def default_loss(output: str) -> str:
 
 def _checked_labels(Y: Array, k: int) -> Array:
     _check_each(Y, lambda y: y == np.floor(y), "Y has {}, need whole class labels")
+    hint = "; two classes are one output of 'sigmoid', or two of 'softmax'" if k == 1 else ""
     _check_each(Y, lambda y: (y >= 0) & (y < k), f"Y has label {{}}, need 0 to {k - 1} "
-                f"for {k} outputs")  # fmt: skip
+                f"for {k} outputs{hint}")  # fmt: skip
     return Y.astype(np.int64)
 
 

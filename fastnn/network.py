@@ -1,6 +1,5 @@
 """MLP: a dense network as one flat parameter vector, and the door to everything it does."""
 
-import operator
 import os
 from collections.abc import Sequence
 from itertools import pairwise
@@ -10,9 +9,10 @@ import numpy as np
 
 from fastnn import checkpoint, training
 from fastnn.architecture import Architecture
-from fastnn.backend import Array, float_type, get_backend
-from fastnn.data import check_count, checked
-from fastnn.errors import ArgumentError, CheckpointError, DataError, ShapeError
+from fastnn.backend import Array, get_backend
+from fastnn.checks import choice, count
+from fastnn.data import checked
+from fastnn.errors import ArgumentError, DataError, ShapeError
 from fastnn.history import History
 from fastnn.initializers import Initializer, draw, initializer
 from fastnn.inputs import BLOCK, Rows, Scaling, checked_array
@@ -33,7 +33,8 @@ class MLP:
     one, and net.seed tells it.  input_scaling: (offset, factor), numbers or (inputs,)
     arrays: X enters as (X - offset) * factor.  class_names: a name per class.
 
-    Raises ArgumentError, DTypeError, DeviceUnavailableError.
+    Raises ArgumentError, DTypeError, DeviceUnavailableError, and ShapeError or DataError for
+    what a callable init returns.
     """
 
     def __init__(
@@ -54,7 +55,8 @@ class MLP:
     def _initialize(self, init: Initializer, *, biases: bool) -> None:
         for k, (d, m) in enumerate(pairwise(self.sizes), start=1):
             rng = generator(self.seed, Purpose.WEIGHTS, k)
-            self._tensors[f"W{k}"][...] = self.backend.asarray(draw(init, d, m, rng))
+            W = draw(init, d, m, rng, self.dtype)
+            self._tensors[f"W{k}"][...] = self.backend.asarray(W)
             if biases:
                 self._tensors[f"b{k}"][...] = self.backend.asarray(rng.random(m))
 
@@ -71,8 +73,10 @@ class MLP:
     ) -> "MLP":  # fmt: skip
         """A network from its arrays {"W1": (d, m), "b1": (m,), "W2": ...}; a missing b is zero.
 
-        float64 if any array is, otherwise float32.  Raises as MLP and set_params_dict do.
+        Its type is that of the arrays: float32, or float64 where any of them is float64 or of
+        integers.  Raises as MLP and set_params_dict do.
         """
+        _check_dict(params)
         depth = sum(name.startswith("W") for name in params)
         missing = [f"W{k}" for k in range(1, depth + 1) if f"W{k}" not in params]
         if depth == 0 or missing:
@@ -144,6 +148,7 @@ class MLP:
 
         Raises ArgumentError, ShapeError, DTypeError, DataError.
         """
+        _check_dict(params)
         if params.keys() != self.layout.shapes.keys():
             raise ArgumentError(f"params has {sorted(params)}, need {list(self.layout.shapes)}")
         ready = {}
@@ -152,7 +157,7 @@ class MLP:
             if array.shape != shape:
                 raise ShapeError(f"{name} is {array.shape}, need {shape}")
             with np.errstate(over="ignore"):
-                ready[name] = self.backend.asarray(array)
+                ready[name] = self.backend.asarray(array).copy()  # it may be a view of params
             if not np.isfinite(ready[name]).all():
                 raise DataError(f"{name} has NaN, infinity or a number beyond {self.dtype}, "
                                 "need finite parameters")  # fmt: skip
@@ -162,8 +167,8 @@ class MLP:
     def predict(self, X: Any, batch_size: int | None = None) -> Array:
         """Outputs (n, n_out) for X (n, d), or (n_out,) for one sample (d,).
 
-        batch_size: rows at once; it changes memory and speed only.  Safe in many threads
-        at a time.  Raises ShapeError, DTypeError, DataError.
+        batch_size: rows at once; it changes memory and speed, and a result only by rounding.
+        Safe in many threads at a time.  Raises ShapeError, DTypeError, DataError.
         """
         return self._run(X, self.output, batch_size)
 
@@ -182,13 +187,12 @@ class MLP:
         return Z.argmax(axis=-1)
 
     def _run(self, X: Any, head: str, batch_size: int | None) -> Array:
-        if batch_size is not None:
-            check_count("batch_size", batch_size)
+        block = BLOCK if batch_size is None else count("batch_size", batch_size)
         X = checked_array(X)
         one = X.ndim == 1 and X.shape == (self.sizes[0],)
         rows = Rows(X[None] if one else X, self.sizes[0], self.scaling, self.backend)
         out = self.backend.xp.empty((len(rows), self.sizes[-1]), self.dtype)
-        layers, block = self.layers(head), batch_size or BLOCK
+        layers = self.layers(head)
         with np.errstate(all="ignore"):
             for start in range(0, len(rows), block):
                 A = rows[start : start + block]
@@ -208,8 +212,7 @@ class MLP:
 
     def stack(self, loss: Loss, rows: int) -> Stack:
         """The layers for training under loss on up to `rows` rows at once."""
-        activations = [*self.activations, self.output]
-        return Stack(self._tensors, activations, loss, self.layout, rows, self.backend)
+        return Stack(self._tensors, self.activations, loss, self.layout, rows, self.backend)
 
     def fit(
         self, X: Any, Y: Any, *, loss: str | None = None, optimizer: SGD | None = None,
@@ -231,28 +234,26 @@ class MLP:
 
         Raises ArgumentError, ShapeError, DTypeError, DataError before anything changes, and
         DivergenceError, with the network as it was at the start of the epoch.  Ctrl-C leaves
-        it as of the last whole step.
+        it as of the last whole step, and the epoch begun counts as one of its life.
         """
         settings = training.Settings(
-            epochs, batch_size, shuffle, reduction, target_loss, patience, execution
+            epochs, batch_size, shuffle, reduction, target_loss, patience, progress, execution
         )
         return training.fit(
-            self, X, Y, settings, loss=loss, optimizer=optimizer, validation=validation,
-            progress=progress, seed=seed,
-        )  # fmt: skip
+            self, X, Y, settings, loss=loss, optimizer=optimizer, validation=validation, seed=seed
+        )
 
     def evaluate(self, X: Any, Y: Any, loss: str | None = None) -> dict[str, float]:
         """{"loss": mean per row, "accuracy": fraction}; accuracy only where there are classes."""
         objective = Loss(loss, self.output, self.sizes[-1], self.backend)
         data = checked(self, X, Y, objective)
-        return training.evaluate(self.layers(objective.head), objective, data)
+        return training.evaluate(self.layers("identity"), objective, data)
 
     def gradient(
         self, X: Any, Y: Any, loss: str | None = None, reduction: str = "mean"
     ) -> tuple[float, Array]:
         """The loss over X and Y as one batch, and its gradient by net.params, flat like it."""
-        if reduction not in ("mean", "sum"):
-            raise ArgumentError(f"reduction is {reduction!r}, need 'mean' or 'sum'")
+        choice("reduction", reduction, ["mean", "sum"])
         objective = Loss(loss, self.output, self.sizes[-1], self.backend)
         data = checked(self, X, Y, objective)
         n, stack = len(data), self.stack(objective, len(data))
@@ -300,64 +301,14 @@ class MLP:
 
     def summary(self) -> str:
         """A table of the layers: shape, activation and number of parameters."""
-        rows = [("layer", "shape", "activation", "parameters")]
-        activations = (*self.activations, self.output)
-        for k, (d, m) in enumerate(pairwise(self.sizes), start=1):
-            count = d * m + (m if self.architecture.bias else 0)
-            rows.append((f"{k}", f"{d} -> {m}", activations[k - 1], f"{count:,}"))
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [
-            "  ".join(cell.ljust(w) for cell, w in zip(row[:3], widths, strict=False))
-            + "  " + row[3].rjust(widths[3])
-            for row in rows
-        ]  # fmt: skip
         total = f"{self.layout.count:,} parameters, {self.dtype}, on {self.device}"
-        return "\n".join([*lines, total])
+        return f"{self.architecture.table()}\n{total}"
 
 
-def load(path: str | os.PathLike[str], device: str | None = None) -> MLP:
-    """The network that MLP.save wrote to path.
-
-    Raises CheckpointError for a damaged or foreign file, OSError where the system refuses,
-    and as get_backend for the device.
-    """
-    saved, tensors = checkpoint.read(path, _expected)
-    scaling = None
-    if saved["scaling"] is not None:
-        scaling = tensors.pop("input_offset"), tensors.pop("input_factor")
-    a, backend = saved["architecture"], get_backend(device, saved["dtype"])
-    try:
-        net = MLP(
-            a.sizes, a.activations, a.output, a.bias, init="zeros", dtype=backend.dtype,
-            device=backend.device, seed=saved["seed"], input_scaling=scaling,
-            class_names=a.class_names,
-        )  # fmt: skip
-        net.set_params_dict(tensors)
-    except (ArgumentError, DataError) as error:
-        raise CheckpointError(f"{path} is damaged: {error}") from error
-    net.epochs, net.steps = saved["epochs"], saved["steps"]
-    return net
-
-
-def _expected(saved: Any) -> tuple[dict[str, Any], checkpoint.Expected]:
-    """What a file says of its network, checked, and the tensors that it must then have."""
-    names = {"architecture", "dtype", "seed", "epochs", "steps", "scaling"}
-    if not isinstance(saved, dict) or saved.keys() != names:
-        raise ArgumentError(f"the network is {str(saved)[:80]}, need {sorted(names)}")
-    if saved["dtype"] not in ("float32", "float64"):  # np.dtype would take it for a small language
-        raise ArgumentError(f"dtype is {saved['dtype']!r}, need 'float32' or 'float64'")
-    architecture, dtype = Architecture.from_json(saved["architecture"]), float_type(saved["dtype"])
-    expected = {name: (str(dtype), shape) for name, shape in architecture.shapes.items()}
-    if saved["scaling"] is not None:
-        offset, factor = (tuple(shape) for shape in saved["scaling"])
-        d = architecture.sizes[0]
-        if not {offset, factor} <= {(), (d,)}:
-            raise ArgumentError(f"the scaling is {saved['scaling']}, need shapes () or ({d},)")
-        expected |= {"input_offset": ("float64", offset), "input_factor": ("float64", factor)}
-    counts = {
-        name: checked_seed(operator.index(saved[name])) for name in ("seed", "epochs", "steps")
-    }
-    return saved | counts | {"architecture": architecture, "dtype": dtype}, expected
+def _check_dict(params: Any) -> None:
+    if not isinstance(params, dict) or not all(isinstance(name, str) for name in params):
+        raise ArgumentError(f"params is a {type(params).__name__}, need a dict of arrays by name, "
+                            "W1, b1, W2, ...")  # fmt: skip
 
 
 def _checked_scaling(scaling: Any, d: int) -> Scaling | None:

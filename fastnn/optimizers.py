@@ -4,12 +4,11 @@
 as old as that call.  Momentum, Nesterov and weight decay mean what they mean in PyTorch.
 """
 
-import math
-import numbers
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from fastnn.backend import Array, Backend
+from fastnn.checks import flag, number
 from fastnn.errors import ArgumentError
 
 Step = Callable[[], None]
@@ -29,23 +28,22 @@ class SGD:
     weight_decay: float = 0.0
 
     def __post_init__(self) -> None:
-        _check("learning_rate", self.learning_rate, "> 0", lambda x: x > 0)
-        _check("momentum", self.momentum, "0 <= momentum < 1", lambda x: 0 <= x < 1)
-        _check("weight_decay", self.weight_decay, ">= 0", lambda x: x >= 0)
-        if self.nesterov and not self.momentum:
+        rate = number("learning_rate", self.learning_rate, "> 0", lambda x: x > 0)
+        momentum = number("momentum", self.momentum, "in [0, 1)", lambda x: 0 <= x < 1)
+        decay = number("weight_decay", self.weight_decay, ">= 0", lambda x: x >= 0)
+        nesterov = flag("nesterov", self.nesterov)
+        if nesterov and not momentum:
             raise ArgumentError("nesterov=True needs momentum > 0, for example momentum=0.9")
+        plain = {"learning_rate": rate, "momentum": momentum, "nesterov": nesterov,
+                 "weight_decay": decay}  # fmt: skip
+        for name, value in plain.items():
+            object.__setattr__(self, name, value)  # Python's own numbers, in a frozen value
 
     def begin(self, p: Array, g: Array, backend: Backend) -> Step:
         """The function that moves p (size,) one step along g (size,), both in place."""
-        rate, decay = float(self.learning_rate), float(self.weight_decay)
-        if not self.momentum:
+        rate, momentum, decay = self.learning_rate, self.momentum, self.weight_decay
+        if not momentum:
             return lambda: backend.kernels.sgd(p, g, rate, decay)
-        v, momentum = backend.zeros(p.size), float(self.momentum)
+        v = backend.zeros(p.size)
         update = backend.kernels.sgd_nesterov if self.nesterov else backend.kernels.sgd_momentum
         return lambda: update(p, g, v, rate, momentum, decay)
-
-
-def _check(name: str, value: object, need: str, allowed: Callable[[float], bool]) -> None:
-    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(float(value)) or not allowed(float(value)):  # type: ignore[arg-type]
-        raise ArgumentError(f"{name} is {value!r}, need a finite number {need}")

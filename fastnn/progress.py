@@ -12,7 +12,7 @@ class Progress:
     def __init__(self, show: bool | None, samples: int, epochs: int) -> None:
         self._epochs, self._reported = epochs, time.monotonic()
         self._bar: Any = None
-        if show or (show is None and sys.stderr.isatty()):
+        if show or (show is None and sys.stderr is not None and sys.stderr.isatty()):
             from tqdm import tqdm
 
             self._bar = tqdm(
@@ -44,4 +44,4 @@ class Progress:
         if self._bar is not None:
             self._reported = time.monotonic()
             self._bar.set_description(f"epoch {epoch}/{self._epochs}", False)
-            self._bar.set_postfix({name: f"{x:.4f}" for name, x in figures.items()}, False)
+            self._bar.set_postfix({name: f"{x:.4g}" for name, x in figures.items()}, False)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastnn.backend import Array
-from fastnn.data import Data, check_count, divided, is_finite_number
+from fastnn.checks import choice, count, flag, number
+from fastnn.data import Data, divided
 from fastnn.errors import ArgumentError, DivergenceError
 from fastnn.history import History
 from fastnn.inputs import BLOCK
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
 SLAB_BYTES = 2**20  # of input gathered at once: a few batches, which stay in a core's cache
 
 
-@dataclass(frozen=True)
+@dataclass
 class Settings:
-    """The numbers of a fit, checked before anything is touched."""
+    """The plain arguments of a fit, checked before anything is touched."""
 
     epochs: int
     batch_size: int | None
@@ -39,55 +40,50 @@ class Settings:
     reduction: str
     target_loss: float | None
     patience: int | None
+    progress: bool | None
     execution: str
 
     def __post_init__(self) -> None:
-        check_count("epochs", self.epochs)
+        self.epochs = count("epochs", self.epochs)
         if self.batch_size is not None:
-            check_count("batch_size", self.batch_size)
+            self.batch_size = count("batch_size", self.batch_size)
         if self.patience is not None:
-            check_count("patience", self.patience)
-        if self.shuffle not in (True, False):
-            raise ArgumentError(f"shuffle is {self.shuffle!r}, need True or False")
-        if self.reduction not in ("mean", "sum"):
-            raise ArgumentError(f"reduction is {self.reduction!r}, need 'mean' or 'sum'")
-        if self.target_loss is not None and not is_finite_number(self.target_loss):
-            raise ArgumentError(f"target_loss is {self.target_loss!r}, need a finite number")
-        if self.execution == "fused":
+            self.patience = count("patience", self.patience)
+        if self.target_loss is not None:
+            self.target_loss = number("target_loss", self.target_loss)
+        if self.progress is not None:
+            self.progress = flag("progress", self.progress)
+        self.shuffle = flag("shuffle", self.shuffle)
+        choice("reduction", self.reduction, ["mean", "sum"])
+        if choice("execution", self.execution, ["auto", "layers", "fused"]) == "fused":
             raise ArgumentError("execution='fused' is not in this version, "
                                 "use 'layers' or 'auto'")  # fmt: skip
-        if self.execution not in ("auto", "layers"):
-            raise ArgumentError(
-                f"execution is {self.execution!r}, need 'auto', 'layers' or 'fused'"
-            )
 
 
 def fit(
     net: "MLP", X: Any, Y: Any, settings: Settings, *, loss: str | None, optimizer: SGD | None,
-    validation: Any, progress: bool | None, seed: int | None,
+    validation: Any, seed: int | None,
 ) -> History:  # fmt: skip
     """Train net; see MLP.fit."""
     optimizer = SGD() if optimizer is None else optimizer
     if not isinstance(optimizer, SGD):
         raise ArgumentError(f"optimizer is {optimizer!r}, need fastnn.SGD(...)")
-    if progress not in (None, True, False):
-        raise ArgumentError(f"progress is {progress!r}, need None, True or False")
     seed = net.seed if seed is None else checked_seed(seed)
     objective = Loss(loss, net.output, net.sizes[-1], net.backend)
-    if "step" in (*net.activations, objective.head):
+    if "step" in (*net.activations, net.output):
         raise ArgumentError("activation 'step' has no slope to learn by; it is for inference, "
                             "train with 'sigmoid' instead")  # fmt: skip
     data, held_out = divided(net, X, Y, objective, validation, seed)
     run = _Run(net, objective, optimizer, data, settings, seed)
-    bar = Progress(progress, settings.epochs * len(data), settings.epochs)
+    bar = Progress(settings.progress, settings.epochs * len(data), settings.epochs)
     with bar, np.errstate(all="ignore"):  # divergence is reported once, by name
         return run.epochs(held_out, bar)
 
 
 def evaluate(layers: list[Dense], loss: Loss, data: Data) -> dict[str, float]:
-    """{"loss": mean per row, "accuracy": fraction, where there are classes}.
+    """{"loss": mean per row, "accuracy": fraction where there are classes}.
 
-    The layers end at the loss's head.
+    The layers end in logits.
     """
     backend, n = loss.backend, len(data)
     losses, hits = backend.zeros(n), backend.zeros(n)
@@ -95,13 +91,13 @@ def evaluate(layers: list[Dense], loss: Loss, data: Data) -> dict[str, float]:
     with np.errstate(all="ignore"):
         for start in range(0, n, BLOCK):
             part = slice(start, min(start + BLOCK, n))
-            T = data.rows[part]
+            Z = data.rows[part]
             for layer in layers:
-                T = layer(T)
+                Z = layer(Z)
             targets = data.targets[part]
             if targets.labels is not None:
-                backend.kernels.hits(T, targets.labels, loss.threshold, hits[part])
-            loss(T, targets.values, w[: len(T)], 1.0, T, losses[part])
+                backend.kernels.hits(Z, targets.labels, hits[part])
+            loss(Z, targets.values, w[: len(Z)], 1.0, Z, losses[part])
     figures = {"loss": _mean(losses)}
     return figures if data.targets.labels is None else figures | {"accuracy": _mean(hits)}
 
@@ -126,7 +122,7 @@ class _Run:
         """Run them, look on between them, and restore the best weights under patience."""
         history, settings = self.history, self.settings
         best, best_params = math.inf, None
-        layers = self.net.layers(self.loss.head)
+        layers = self.net.layers("identity")
         for epoch in range(settings.epochs):
             began = time.perf_counter()
             self._epoch(bar)
@@ -160,9 +156,9 @@ class _Run:
             n = len(X)
             part = slice(start, start + n)
             scale = 1 / n if self.settings.reduction == "mean" else 1.0
-            T = self.stack.backpropagate(X, targets, self.w[:n], scale, self.losses[part])
+            Z = self.stack.backpropagate(X, targets, self.w[:n], scale, self.losses[part])
             if labels is not None:
-                backend.kernels.hits(T, labels, self.loss.threshold, self.hits[part])
+                backend.kernels.hits(Z, labels, self.hits[part])
             self.step()
             net.steps += 1
             bar.advance(n)

@@ -1,5 +1,6 @@
 """Workloads: real training jobs, by name or from a CSV file, which double as benchmarks."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -8,8 +9,8 @@ import numpy as np
 
 from fastnn import datasets
 from fastnn.datasets.packaged import IRIS_NAMES
-from fastnn.datasets.tables import Column, read_csv
-from fastnn.errors import ArgumentError, DataError
+from fastnn.datasets.tables import read_csv
+from fastnn.errors import DataError
 from fastnn.files import PathLike
 from fastnn.optimizers import SGD
 
@@ -18,6 +19,7 @@ Pair = tuple[Array, Array]
 
 _DIGITS = tuple("0123456789")
 _SGD = SGD(learning_rate=0.1, momentum=0.9)
+OUTPUT_OF = {"cross_entropy": "softmax", "binary_cross_entropy": "sigmoid"}
 _REGRESSION = ("squared_error", "mean_squared_error", "huber")
 
 
@@ -66,58 +68,65 @@ WORKLOADS = {
 }  # fmt: skip
 
 
-def from_csv(
-    path: PathLike, target: list[Column] | None = None, loss: str | None = None
-) -> Workload:
+def from_csv(path: PathLike, target: list[str] | None = None, loss: str | None = None) -> Workload:
     """A workload from a CSV file, a fifth of whose rows are held out.
 
     Words and whole numbers in the target column (default: the last) are classes, unless
     loss is one of regression; other numbers, and several columns, are real targets.
     Raises as datasets.load_csv, and DataError where there is no class to learn.
     """
-    columns: Any = -1 if target is None else target[0] if len(target) == 1 else target
-    table = read_csv(path, target=columns)
-    if len(table.Y) < 3:
-        raise DataError(f"{path}: has {len(table.Y)} rows, need 3 to train on some and test others")
-    y, names, k = table.Y, table.words, 1 if table.Y.ndim == 1 else table.Y.shape[1]
-    output = "sigmoid" if loss == "binary_cross_entropy" else "identity"
+    table = read_csv(path, target=_columns(target))
+    y, names, n = table.Y, table.words, len(table.Y)
+    if n < 3:
+        raise DataError(f"{path}: has {n} rows, need 3 to train on some and test others")
     if names is None and y.dtype == np.int64 and loss not in _REGRESSION:
-        y, names = _classes(path, y)
-    if names is not None:
-        if len(names) < 2:
-            raise DataError(f"{path}: the target is always {names[0]!r}, need two classes or more")
-        k = len(names)
-        if loss == "binary_cross_entropy" and k == 2:
-            k = 1
-        elif loss == "binary_cross_entropy":
-            y = datasets.one_hot(y, k)
-        elif loss not in _REGRESSION:
-            output = "softmax"
+        values, y = np.unique(y, return_inverse=True)
+        names = tuple(str(value) for value in values)
+    if names is None:
+        k = 1 if y.ndim == 1 else y.shape[1]
+        output = "sigmoid" if loss == "binary_cross_entropy" else "identity"
+    else:
+        _check_classes(path, names, n)
+        k = 1 if loss == "binary_cross_entropy" and len(names) == 2 else len(names)
+        output = OUTPUT_OF.get(loss or "", "softmax")
     return Workload(
         str(path), lambda _: datasets.split(table.X, y), datasets.standard_scaling,
         names, (table.X.shape[1], 32, k), output=output, loss=loss, epochs=100,
-        optimizer=SGD(learning_rate=0.1 if names else 0.01, momentum=0.9),
     )  # fmt: skip
 
 
-def labels_of(path: PathLike, target: list[Column] | None, names: tuple[str, ...] | None) -> Pair:
-    """(X, y) of a CSV file, with y as the numbers of a network's class names, if it has any."""
-    columns: Any = -1 if target is None else target[0] if len(target) == 1 else target
-    table = read_csv(path, target=columns)
+def labelled(path: PathLike, target: list[str] | None, names: tuple[str, ...] | None) -> Pair:
+    """(X, y) of a CSV file, with y as the places of its words among a network's class names."""
+    table = read_csv(path, target=_columns(target))
     if names is None:
         return table.X, table.Y
-    words = table.words or tuple(str(v) for v in np.unique(table.Y))
+    words, places = table.words, table.Y
+    if words is None:
+        values, places = np.unique(table.Y, return_inverse=True)
+        words = tuple(str(value) for value in values)
     unknown = [word for word in words if word not in names]
     if unknown:
         raise DataError(f"{path}: has the class {unknown[0]!r}, the network knows "
-                        f"{', '.join(names)}")  # fmt: skip
-    places = np.array([names.index(word) for word in words])
-    return table.X, places[np.unique(table.Y, return_inverse=True)[1]]
+                        f"{', '.join(names)[:400]}")  # fmt: skip
+    return table.X, np.array([names.index(word) for word in words])[places]
 
 
-def _classes(path: PathLike, y: Array) -> tuple[Array, tuple[str, ...]]:
-    values, labels = np.unique(y, return_inverse=True)
-    if len(values) > max(20, len(y) // 2):
-        raise ArgumentError(f"{path}: the target has {len(values)} whole numbers in {len(y)} "
-                            "rows, too many for classes; use loss mean_squared_error")  # fmt: skip
-    return labels.astype(np.int64), tuple(str(v) for v in values)
+def fitting(y: Array, output: str, k: int) -> Array:
+    """Labels y (n,) as rows (n, k) where several sigmoids need them, anything else as it is."""
+    return datasets.one_hot(y, k) if output == "sigmoid" and k > 1 and y.ndim == 1 else y
+
+
+def _check_classes(path: PathLike, names: tuple[str, ...], n: int) -> None:
+    if len(names) < 2:
+        raise DataError(f"{path}: the target is always {names[0]!r}, need two classes or more")
+    if len(names) > max(20, n // 2):
+        raise DataError(f"{path}: the target has {len(names)} different values in {n} rows, too "
+                        "many for classes; a quantity needs --loss mean_squared_error")  # fmt: skip
+
+
+def _columns(names: list[str] | None) -> Any:
+    """Columns as the command line names them: an integer is an index."""
+    if names is None:
+        return -1
+    columns = [int(name) if re.fullmatch("-?[0-9]{1,9}", name) else name for name in names]
+    return columns if len(columns) > 1 else columns[0]

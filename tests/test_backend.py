@@ -86,8 +86,11 @@ def _refused() -> bool:
 def test_an_unknown_name_is_refused(name: str) -> None:
     with pytest.raises(ArgumentError, match="need 'auto', 'cpu', 'cuda' or 'cuda:N'"):
         fastnn.get_backend(name)
-    with pytest.raises(ArgumentError):
-        fastnn.set_device(name)
+    for refused in (name, None):
+        with pytest.raises(ArgumentError):
+            fastnn.set_device(refused)  # type: ignore[arg-type]
+        with pytest.raises(ArgumentError), fastnn.use_device(refused):  # type: ignore[arg-type]
+            pass
 
 
 def test_the_environment_names_the_default() -> None:

@@ -39,7 +39,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "scaling by numbers": {"sizes": [3, 4, 2], "input_scaling": (0.5, 1 / 3)},
     "scaling by arrays": {"sizes": [2, 3], "input_scaling": ([0.1, -5], [1e-300, 1e30])},
     "scaling by both": {"sizes": [2, 3], "input_scaling": (7, [1, 2]), "dtype": "float64"},
-    "names": {"sizes": [2, 3], "class_names": ["Zürich", "a\n b", ""]},
+    "names": {"sizes": [2, 3], "class_names": ["Zürich", "a b", ""]},
     "names of one output": {"sizes": [2, 1], "output": "sigmoid", "class_names": ["no", "yes"]},
     "an activation each": {"sizes": [2, 3, 4, 5], "activation": ["gelu", "step"], "output": "elu"},
     "the largest seed": {"sizes": [2, 2], "seed": 2**64 - 1},
@@ -170,6 +170,7 @@ HOSTILE: dict[str, Change] = {
         header | {"__metadata__": [1]}, tensors
     ),
     "metadata that is a number": metadata(epoch=3),
+    "an entry of somebody else": metadata(note="mine"),
     "half a character": metadata(note="\ud800"),
     "no description": lambda header, tensors: packed(
         header | {"__metadata__": {"fastnn": "1"}}, tensors
@@ -356,7 +357,7 @@ def test_the_corpus_differs_from_a_file_that_loads_in_one_thing_each(
     path.write_bytes(packed(*unpacked(saved)))
 
     assert fastnn.load(path).sizes == tuple(SIZES)
-    for change in (network(seed=4), number("W2", 2.0), metadata(note="mine")):
+    for change in (network(seed=4), number("W2", 2.0)):
         path.write_bytes(change(*unpacked(saved)))
         assert fastnn.load(path).sizes == tuple(SIZES)
 
@@ -517,7 +518,7 @@ def test_a_writer_killed_at_any_moment_leaves_a_whole_file(path: Path) -> None:
     assert done.stdout == "40 [1, 2]\n"
 
 
-@pytest.mark.parametrize("function", ["fsync", "replace", "chmod"])
+@pytest.mark.parametrize("function", ["fsync", "replace"])
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
     function: str, error: BaseException, saved: bytes, path: Path, monkeypatch: pytest.MonkeyPatch

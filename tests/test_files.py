@@ -9,9 +9,9 @@ from typing import Any, NoReturn
 import pytest
 
 from fastnn import files
-from fastnn.errors import DataError
+from fastnn.errors import ArgumentError, DataError
 
-STEPS = ["fdopen", "fsync", "chmod", "replace"]
+STEPS = ["fdopen", "fsync", "replace"]
 FAILURES = [OSError(28, "No space left on device"), KeyboardInterrupt()]
 
 
@@ -45,6 +45,55 @@ def test_a_file_has_the_rights_of_any_other(tmp_path: Path, umask: int) -> None:
 
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o666 & ~umask
     assert after == umask
+
+
+def test_a_symbolic_link_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    for target in ("there", "folder/not-yet"):
+        link = tmp_path / "link"
+        link.symlink_to(tmp_path / target)
+        files.replace(link, b"new")
+        assert link.is_symlink()
+        assert (tmp_path / target).read_bytes() == b"new"
+        link.unlink()
+
+
+def test_the_mode_of_a_file_is_kept_and_that_of_a_new_one_follows_the_umask(tmp_path: Path) -> None:
+    (tmp_path / "secret").touch(mode=0o600)
+    before = os.umask(0o027)
+    try:
+        files.replace(tmp_path / "secret", b"new")
+        files.replace(tmp_path / "new", b"new")
+    finally:
+        os.umask(before)
+
+    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("secret", "new")]
+    assert modes == [0o600, 0o640]
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "device"])
+def test_what_is_no_regular_file_is_not_replaced(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "a"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/null")
+
+    with pytest.raises(OSError, match="is not a regular file"):
+        files.replace(path, b"new")
+
+    assert not path.is_file()
+    assert os.listdir(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("path", [None, 3, 5.5, b"a", "a\0b"])
+def test_what_is_no_path_is_refused(path: Any) -> None:
+    with pytest.raises(ArgumentError, match="the path is"):
+        files.open_regular(path, DataError)
+    with pytest.raises(ArgumentError, match="the path is"):
+        files.replace(path, b"new")
 
 
 @pytest.mark.parametrize("step", STEPS)

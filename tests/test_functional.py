@@ -161,6 +161,13 @@ def test_what_is_not_a_real_number_is_refused(bad: Any) -> None:
         functional.sigmoid(bad)
 
 
+@pytest.mark.parametrize("empty", [[], np.zeros((3, 0)), 5.0])
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+def test_a_softmax_needs_numbers_in_a_row(name: str, empty: Any) -> None:
+    with pytest.raises(ShapeError, match="need at least one number in the last axis"):
+        getattr(functional, name)(empty)
+
+
 def test_shapes_of_a_gradient_must_agree() -> None:
     with pytest.raises(ShapeError, match=r"\(2,\) and its derivative \(3,\)"):
         functional.tanh_grad([1, 2], [1, 2, 3])

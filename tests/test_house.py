@@ -17,12 +17,12 @@ HEAVY = ["numba", "cupy", "scipy", "matplotlib", "sklearn", "tqdm", "pooch", "sa
 
 # A module may import those of earlier lines, and of its own line those before it.
 FLOORS = [
-    ["errors", "files"],
+    ["errors", "files", "checks"],
     ["backend", "streams"],
-    ["architecture", "functional", "initializers", "inputs", "layout", "losses", "layers"],
+    ["architecture", "functional", "inputs", "initializers", "layout", "losses", "layers"],
     ["optimizers", "history", "progress", "checkpoint"],
     ["data", "training"],
-    ["network"],
+    ["network", "loading"],
     ["datasets"],
     ["workloads"],
     ["doctor", "cli"],

@@ -143,6 +143,23 @@ def test_from_params_keeps_the_arrays_type(dtypes: str, dtype: str) -> None:
     np.testing.assert_array_equal(net.weights[1], W2)
 
 
+def test_params_may_be_the_networks_own_views() -> None:
+    net = fastnn.MLP([3, 3, 3], bias=False, seed=0)
+    W1, W2 = (W.copy() for W in net.weights)
+
+    net.set_params_dict({"W1": net.weights[1], "W2": net.weights[0]})
+
+    np.testing.assert_array_equal(net.weights, [W2, W1])
+
+
+@pytest.mark.parametrize("params", [None, 5, [np.ones((2, 2))], {1: np.ones((2, 2))}])
+def test_params_are_a_dict_by_name(params: Any) -> None:
+    with pytest.raises(ArgumentError, match="need a dict of arrays by name"):
+        fastnn.MLP.from_params(params)
+    with pytest.raises(ArgumentError, match="need a dict of arrays by name"):
+        fastnn.MLP([2, 2]).set_params_dict(params)
+
+
 def test_from_params_takes_a_missing_bias_for_zero() -> None:
     net = fastnn.MLP.from_params({"W1": np.ones((2, 2)), "W2": np.ones((2, 1)), "b2": [3.0]})
 
@@ -218,6 +235,10 @@ def test_init_may_be_a_function() -> None:
     assert [W.tolist() for W in net.weights] == [[[2] * 3] * 2, [[3]] * 3]
     with pytest.raises(ShapeError, match=r"init returned \(2,\), need \(2, 3\)"):
         fastnn.MLP([2, 3], init=lambda n_in, *_: np.zeros(n_in))
+    with pytest.raises(DataError, match="a number beyond float32"):
+        fastnn.MLP([2, 3], init=lambda n_in, n_out, _: np.full((n_in, n_out), 1e300))
+    with pytest.raises(DTypeError, match="what init returned is complex"):
+        fastnn.MLP([2, 3], init=lambda n_in, n_out, _: np.full((n_in, n_out), 1j))
     with pytest.raises(DataError, match="init returned NaN"):
         fastnn.MLP([2, 3], init=lambda n_in, n_out, _: np.full((n_in, n_out), np.nan))
 

@@ -45,6 +45,28 @@ def test_every_row_is_used_once_an_epoch(batch_size: int | None, reduction: str)
     assert net.steps == -(-150 // min(batch_size or 150, 150))
 
 
+@pytest.mark.parametrize("integer", [np.int8, np.uint8, np.int16, np.int64])
+def test_numbers_of_numpy_are_numbers(integer: Any) -> None:
+    small, plain = iris_net(), iris_net()
+
+    small.fit(X, y, epochs=integer(3), batch_size=integer(100))
+    plain.fit(X, y, epochs=3, batch_size=100)
+
+    np.testing.assert_array_equal(small.params, plain.params)
+    np.testing.assert_array_equal(small.predict(X, integer(100)), plain.predict(X, 100))
+
+
+@pytest.mark.parametrize("output", ["softmax", "sigmoid", "relu", "gelu", "silu", "identity"])
+def test_accuracy_is_how_often_classify_is_right(output: str) -> None:
+    net = iris_net(output=output)
+
+    history = net.fit(X, y, loss="squared_error", batch_size=None, optimizer=fastnn.SGD(1e-12))
+
+    share = float((net.classify(X) == y).mean())
+    assert net.evaluate(X, y, "squared_error")["accuracy"] == share
+    assert history.accuracy == [share]
+
+
 def test_samples_are_shuffled_not_batches() -> None:
     net = iris_net(dtype="float64")
     order = fastnn.streams.generator(0, fastnn.streams.Purpose.ORDER, 0).permutation(150)

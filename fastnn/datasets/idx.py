@@ -41,9 +41,11 @@ class Raw:
     def __init__(self, file: BinaryIO) -> None:
         self.file, self.size = file, files.size(file)
 
-    def read(self, count: int) -> bytes:
+    def read(self, count: int) -> bytearray:
         """Up to count bytes."""
-        return self.file.read(count)
+        content = bytearray(min(count, self.size))
+        del content[self.file.readinto(content) :]  # type: ignore[attr-defined]
+        return content
 
     def could_hold(self, count: int) -> bool:
         """Whether so many bytes may be there."""
@@ -57,7 +59,7 @@ class Inflated:
         self.path, self.file, self.size = path, file, files.size(file)
         self.inflater = zlib.decompressobj(wbits=31)  # 31: a gzip header and checksum
 
-    def read(self, count: int) -> bytes:
+    def read(self, count: int) -> bytearray:
         """Up to count bytes.  Raises DataError for a damaged file."""
         content = bytearray()
         while len(content) < count and not self.inflater.eof:
@@ -72,7 +74,7 @@ class Inflated:
         if self.inflater.eof and (rest := self.inflater.unused_data or self.file.read(1)):
             raise DataError(f"{self.path}: there is more after the end of the gzip data at byte "
                             f"{self.file.tell() - len(rest)}")  # fmt: skip
-        return bytes(content)
+        return content
 
     def could_hold(self, count: int) -> bool:
         """Whether so many bytes may be there: deflate shrinks to 1/1032 at best."""
@@ -103,4 +105,5 @@ def _parse(path: PathLike, source: Raw | Inflated) -> np.ndarray[Any, Any]:
                         f"{length} bytes from byte {start}")  # fmt: skip
     if source.read(1):
         raise DataError(f"{path}: has more than {shape} from byte {start + length} on")
-    return np.frombuffer(content, dtype).astype(dtype.newbyteorder("=")).reshape(shape)
+    native = np.frombuffer(content, dtype).astype(dtype.newbyteorder("="), copy=False)
+    return native.reshape(shape)

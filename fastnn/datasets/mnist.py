@@ -115,7 +115,8 @@ def _download(name: str, folder: Path) -> None:
                 files.replace(folder / name, _checked_content(name, packed))
                 return
             except (OSError, ValueError) as error:  # requests' errors are OSErrors
-                failures.append(f"{mirror}: {str(error)[:120]}")
+                reason = error if isinstance(error, DataError) else type(error).__name__
+                failures.append(f"{mirror}: {reason}")
     raise FileNotFoundError(
         f"MNIST is not in {folder} and could not be downloaded ({'; '.join(failures)}).  Put "
         f"{', '.join(f'{file}.gz' for file in FILES)} into a folder and name it (data_dir, "
@@ -123,7 +124,7 @@ def _download(name: str, folder: Path) -> None:
     )
 
 
-def _checked_content(name: str, packed: Path) -> bytes:
+def _checked_content(name: str, packed: Path) -> bytearray:
     sha256, length = FILES[name]
     with files.open_regular(packed, DataError) as file:
         content = Inflated(packed.name, file).read(length + 1)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.errors import ArgumentError, DataError, ShapeError
+from fastnn.errors import ArgumentError, DataError, DTypeError, ShapeError
 from fastnn.inputs import Scaling, checked_array
 from fastnn.streams import Purpose, checked_seed, generator
 
@@ -16,12 +16,14 @@ def split(X: Any, y: Any, *, test: float = 0.2, seed: int = 0) -> tuple[Pair, Pa
     """(X_train, y_train), (X_test, y_test): the fraction `test` of the rows held out.
 
     Both parts are shuffled, and have the same share of each class (of a real y (n,): the
-    same spread).  Raises ArgumentError, ShapeError.
+    same spread).  Raises ArgumentError, ShapeError, DTypeError.
     """
     X, y = np.asarray(X), np.asarray(y)
     n = len(X) if X.ndim else 0
     if y.ndim == 0 or len(y) != n:
         raise ShapeError(f"X is {X.shape} and y {y.shape}, need as many rows in both")
+    if y.dtype.kind == "O":
+        raise DTypeError("y is object, need numbers or words")
     if not isinstance(test, int | float | np.floating) or not 0 < test < 1:
         raise ArgumentError(f"test is {test!r}, need a fraction in (0, 1)")
     held = round(n * test)
@@ -39,8 +41,13 @@ def split(X: Any, y: Any, *, test: float = 0.2, seed: int = 0) -> tuple[Pair, Pa
 
 
 def one_hot(y: Any, k: int) -> Array:
-    """Rows (n, k) float32 with a one in column y[i].  Raises ShapeError, DataError."""
-    y = checked_array(y)
+    """Rows (n, k) float32 with a one in column y[i].
+
+    Raises ArgumentError, ShapeError, DTypeError, DataError.
+    """
+    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
+        raise ArgumentError(f"k is {k!r}, need the number of classes, an integer >= 1")
+    y = checked_array(y, "y")
     if y.ndim != 1:
         raise ShapeError(f"y is {y.shape}, need (n,)")
     good = (y >= 0) & (y < k) & (y == np.floor(y))
@@ -94,7 +101,7 @@ def _inverse(width: Array) -> Array:
     if not np.isfinite(width).all():
         raise DataError(f"column {int(np.argmin(np.isfinite(width)))} of X spreads beyond "
                         "float64, need smaller numbers")  # fmt: skip
-    return np.asarray(1 / np.where(width > 0, width, 1.0))
+    return np.asarray(1 / np.where(width > np.finfo(np.float64).tiny, width, 1.0))
 
 
 def _scaled(X: Any, scaling: Pair) -> Array:

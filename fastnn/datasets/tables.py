@@ -68,7 +68,8 @@ def read_csv(
         raise ArgumentError(f"target is {target!r}, need different columns")
     features = [j for j in range(cells.width) if j not in wanted]
     if not features:
-        raise DataError(f"{path}: has {cells.width} columns, need one more than the target's")
+        raise DataError(f"{path}: has no column besides the target's {cells.width}; columns are "
+                        "parted by commas, semicolons or tabs")  # fmt: skip
     X = cells.numbers(features)
     if not isinstance(target, str) and isinstance(target, Sequence):
         return Table(X, cells.numbers(wanted), None)
@@ -162,8 +163,10 @@ def _read(path: PathLike, header: bool | str) -> tuple[list[str] | None, _Number
 def _place(path: PathLike, names: list[str] | None, width: int, column: Column) -> int:
     """The place of a column by name or index."""
     if isinstance(column, str):
-        if names is None or names.count(column) != 1:
+        names = names or []
+        if names.count(column) != 1:
             known = f"the columns {', '.join(names)}" if names else "no header"
+            known = f"that name {names.count(column)} times" if column in names else known
             raise ArgumentError(f"target is {column!r}, but {path} has {known[:400]}")
         return names.index(column)
     if isinstance(column, bool) or not isinstance(column, int | np.integer):

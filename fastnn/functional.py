@@ -1,9 +1,10 @@
 """Activations and their derivatives on NumPy or CuPy arrays, for people.
 
 Each takes an array of any shape and returns a new one of the same float type (integers
-give float64).  Inside it is float64, so a float32 result is right to half a unit in the
-last place, and the far tails, subnormal numbers included, are kept.  NaN stays NaN, and
-infinities give the limit, without a warning.
+give float64).  Inside it is float64, so a float32 result is off by little more than half a
+unit in the last place, and the far tails, subnormal numbers included, are kept; log_softmax
+is right to 1e-16 of its row's largest number.  A NaN that is used stays NaN, and infinities
+give an elementwise function's limit, without a warning.
 
 `sigmoid(z)` and the like take the input; `sigmoid_grad(A, dA)` and the like take the
 activation's output A (gelu_grad and silu_grad its input Z) and the derivative dA by it,
@@ -51,7 +52,11 @@ def _over_rows(formula: Callable[[Array], Array]) -> Callable[[Any], Array]:
     return _named(over_rows, formula.__name__)
 
 
-def _grad(name: str, product: Callable[[Array, Array], Array]) -> Callable[[Any, Any], Array]:
+def _grad(slope: Callable[[Array], Array]) -> Callable[[Any, Any], Array]:
+    return _product(slope.__name__.removesuffix("_slope"), lambda T, dA: dA * slope(T))
+
+
+def _product(name: str, product: Callable[[Array, Array], Array]) -> Callable[[Any, Any], Array]:
     def grad(T: Any, dA: Any) -> Array:
         T, dA = _numbers(T), _numbers(dA)
         if T.shape != dA.shape or (T.ndim == 0 and name == "softmax"):
@@ -66,7 +71,7 @@ def _grad(name: str, product: Callable[[Array, Array], Array]) -> Callable[[Any,
 
 def _named(function: F, name: str) -> F:
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"See fastnn.functional: {name}."
+    function.__doc__ = f"{name}: see fastnn.functional for what goes in, fastnn_kernels.face for f."
     return function
 
 
@@ -92,14 +97,14 @@ silu = _activation(reference.silu)
 softmax = _over_rows(reference.softmax)
 log_softmax = _over_rows(reference.log_softmax)
 
-identity_grad = _grad("identity", lambda A, dA: dA * reference.identity_slope(A))
-step_grad = _grad("step", lambda A, dA: dA * reference.step_slope(A))
-sigmoid_grad = _grad("sigmoid", lambda A, dA: dA * reference.sigmoid_slope(A))
-tanh_grad = _grad("tanh", lambda A, dA: dA * reference.tanh_slope(A))
-relu_grad = _grad("relu", lambda A, dA: dA * reference.relu_slope(A))
-leaky_relu_grad = _grad("leaky_relu", lambda A, dA: dA * reference.leaky_relu_slope(A))
-elu_grad = _grad("elu", lambda A, dA: dA * reference.elu_slope(A))
-softplus_grad = _grad("softplus", lambda A, dA: dA * reference.softplus_slope(A))
-gelu_grad = _grad("gelu", lambda Z, dA: dA * reference.gelu_slope(Z))
-silu_grad = _grad("silu", lambda Z, dA: dA * reference.silu_slope(Z))
-softmax_grad = _grad("softmax", reference.softmax_slope_times)
+identity_grad = _grad(reference.identity_slope)
+step_grad = _grad(reference.step_slope)
+sigmoid_grad = _grad(reference.sigmoid_slope)
+tanh_grad = _grad(reference.tanh_slope)
+relu_grad = _grad(reference.relu_slope)
+leaky_relu_grad = _grad(reference.leaky_relu_slope)
+elu_grad = _grad(reference.elu_slope)
+softplus_grad = _grad(reference.softplus_slope)
+gelu_grad = _grad(reference.gelu_slope)
+silu_grad = _grad(reference.silu_slope)
+softmax_grad = _product("softmax", reference.softmax_slope_times)

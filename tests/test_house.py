@@ -25,7 +25,7 @@ FLOORS = [
     ["network", "loading"],
     ["datasets"],
     ["workloads"],
-    ["doctor", "cli"],
+    ["doctor", "commands", "cli"],
     ["__main__", "__init__"],
 ]
 ORDER = [name for floor in FLOORS for name in floor]

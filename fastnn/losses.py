@@ -68,20 +68,16 @@ class Loss:
     ) -> None:
         """losses (n,) and dZ (n, k) of logits Z (n, k), as fastnn_kernels.face.LossFromRows.
 
-        w includes factor.  dZ may be Z.
+        w includes factor.
         """
         if self.name in _OF_LOGITS:
             kernel = self._from_rows if targets.ndim == 2 else self._from_labels
             kernel(Z, targets, w, scale, dZ, losses)
             return
-        A, T = self.backend.xp.empty_like(Z), Z
+        A = self.backend.xp.empty_like(Z)
         self.activate(Z, self.no_bias, A)
-        if self.output not in FROM_INPUT:
-            T = A
-        elif dZ is Z:
-            T = Z.copy()
         self._from_rows(A, targets, w, scale, dZ, losses)
-        self.activation_grad(T, dZ, dZ)
+        self.activation_grad(Z if self.output in FROM_INPUT else A, dZ, dZ)
 
     def targets(self, Y: Any, n: int) -> Targets:
         """Y checked against this loss and n rows.  Raises ShapeError, DTypeError, DataError."""

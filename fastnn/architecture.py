@@ -1,6 +1,7 @@
 """Architecture: what a network is, apart from its numbers; checked, and fit for JSON."""
 
 import reprlib
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -115,10 +116,15 @@ def _class_names(names: Any, k: int, output: str) -> tuple[str, ...] | None:
     classes = 2 if k == 1 and output != "softmax" else k
     if not _is_list(names) or len(names) != classes or not all(isinstance(n, str) for n in names):
         raise ArgumentError(f"class_names is {reprlib.repr(names)}, need a list of {classes} names")
-    if len(set(names)) != classes or not all(name.isprintable() for name in names):
-        raise ArgumentError(f"class_names is {reprlib.repr(names)}, need names that differ, of "
-                            "printable characters")  # fmt: skip
+    if len(set(names)) != classes or not all(map(is_plain, names)):
+        raise ArgumentError(f"class_names is {reprlib.repr(names)}, need names that differ, "
+                            "without control characters")  # fmt: skip
     return tuple(str(name) for name in names)
+
+
+def is_plain(name: str) -> bool:
+    """Whether a name is one line of text: no control character, no half of a character."""
+    return not any(unicodedata.category(character) in ("Cc", "Cs") for character in name)
 
 
 def _is_list(values: Any) -> bool:

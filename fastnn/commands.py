@@ -7,6 +7,8 @@ from argparse import Namespace
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 import fastnn
 from fastnn import datasets, files
 from fastnn.datasets.tables import read_features
@@ -51,6 +53,8 @@ def _fit(net: MLP, work: Workload, X: Any, y: Any, args: Namespace) -> None:
     which the last layer then carries."""
     is_quantity = work.output == "identity"
     rows = y.reshape(len(y), -1)
+    if is_quantity:
+        _check_resolution(rows, net)
     offset, factor = datasets.standard_scaling(rows) if is_quantity else (0.0, 1.0)
     try:
         net.fit(
@@ -62,6 +66,17 @@ def _fit(net: MLP, work: Workload, X: Any, y: Any, args: Namespace) -> None:
         if is_quantity:
             net.weights[-1][...] /= factor
             net.biases[-1][...] = net.biases[-1] / factor + offset
+
+
+def _check_resolution(rows: Any, net: MLP) -> None:
+    """Refuse what the network's numbers cannot tell apart, or square."""
+    info, largest = np.finfo(net.dtype), np.abs(rows).max(axis=0)
+    spread = rows.max(axis=0) - rows.min(axis=0)
+    for j in range(rows.shape[1]):
+        if largest[j] > float(info.max) ** 0.5 or 0 < spread[j] < 1e4 * info.eps * largest[j]:
+            other = "other units" if net.dtype == np.float64 else "--dtype float64"
+            raise DataError(f"target {j + 1} reaches {largest[j]:.4g} and spreads over "
+                            f"{spread[j]:.4g}, beyond {net.dtype}: use {other}")  # fmt: skip
 
 
 def _report(

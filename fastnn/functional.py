@@ -1,10 +1,10 @@
 """Activations and their derivatives on NumPy or CuPy arrays, for people.
 
-Each takes an array of any shape and returns a new one of the same float type (integers
-give float64).  Inside it is float64, so a float32 result is off by little more than half a
-unit in the last place, and the far tails, subnormal numbers included, are kept; log_softmax
-is right to 1e-16 of its row's largest number.  A NaN that is used stays NaN, and infinities
-give an elementwise function's limit, without a warning.
+Each takes an array of any shape, or a number, and returns a new one of the same float type
+(integers give float64).  Inside it is float64, so a float32 result is off by little more than
+half a unit in the last place, and the far tails, subnormal numbers included, are kept;
+log_softmax is right to 1e-16 of its row's largest number.  A NaN that is used stays NaN, and
+infinities give an elementwise function's limit, without a warning.
 
 `sigmoid(z)` and the like take the input; `sigmoid_grad(A, dA)` and the like take the
 activation's output A (gelu_grad and silu_grad its input Z) and the derivative dA by it,
@@ -17,7 +17,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from fastnn.errors import DTypeError, ShapeError
+from fastnn.errors import ShapeError
+from fastnn.inputs import checked_array
 from fastnn_kernels import reference
 
 Array = Any
@@ -35,7 +36,7 @@ def _activation(formula: Callable[[Array], Array]) -> Callable[[Any], Array]:
     def activation(x: Any) -> Array:
         x = _numbers(x)
         with np.errstate(all="ignore"):
-            return np.asanyarray(formula(x.astype(np.float64))).astype(x.dtype)
+            return formula(x.astype(np.float64)).astype(x.dtype)[()]
 
     return _named(activation, formula.__name__)
 
@@ -64,7 +65,7 @@ def _product(name: str, product: Callable[[Array, Array], Array]) -> Callable[[A
                              "need equal shapes with an axis")  # fmt: skip
         with np.errstate(all="ignore"):
             product_of = product(T.astype(np.float64), dA.astype(np.float64))
-            return product_of.astype(np.result_type(T, dA))
+            return product_of.astype(np.result_type(T, dA))[()]
 
     return _named(grad, f"{name}_grad")
 
@@ -76,12 +77,8 @@ def _named(function: F, name: str) -> F:
 
 
 def _numbers(x: Any) -> Array:
-    x = x if hasattr(x, "__cuda_array_interface__") else np.asarray(x)
-    if x.dtype.kind == "f":
-        return x
-    if x.dtype.kind in "biu":
-        return x.astype(np.float64)
-    raise DTypeError(f"the array is {x.dtype}, need real numbers")
+    x = x if hasattr(x, "__cuda_array_interface__") else checked_array(x, "the array")
+    return x.astype(x.dtype.newbyteorder("=") if x.dtype.kind == "f" else np.float64, copy=False)
 
 
 identity = _activation(reference.identity)

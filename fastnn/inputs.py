@@ -89,6 +89,8 @@ def checked_array(values: Any, name: str = "X") -> Array:
                          f"{name}.toarray()")  # fmt: skip
     if np.ma.is_masked(values):
         raise DataError(f"{name} has masked values, need all: {name}.filled(...), or drop the rows")
+    if values is None:
+        raise DTypeError(f"{name} is None, need an array of numbers")
     try:
         array = np.asarray(values)
     except ValueError as error:
@@ -96,10 +98,9 @@ def checked_array(values: Any, name: str = "X") -> Array:
             f"{name} is not rectangular ({error}), need rows of equal length"
         ) from error
     if array.dtype.kind not in "biuf":
-        hint = {
-            "O": f"; of a DataFrame: {name}.to_numpy(float)",
-            "U": f"; words become labels by np.unique({name}, return_inverse=True)",
-        }.get(array.dtype.kind, "")
+        hint = f"; of a DataFrame: {name}.to_numpy(float)" if array.dtype.kind == "O" else ""
+        if array.dtype.kind == "U" and name == "Y":
+            hint = "; words become labels by np.unique(Y, return_inverse=True)"
         raise DTypeError(f"{name} is {array.dtype}, need real numbers{hint}")
     return array
 

@@ -271,9 +271,13 @@ class MLP:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network to path, whole or not at all.  fastnn.load reads it back.
 
-        Raises OSError where the system refuses; path then has its old content or, if only the
+        Raises DataError for parameters that are not finite, which load would refuse, and OSError
+        where the system refuses; path then has its old content or, if only the
         folder could not be flushed, the new one, but never a part of it.
         """
+        if not np.isfinite(self.params).all():
+            raise DataError("the network has NaN or infinity among its parameters, need finite "
+                            "ones to save")  # fmt: skip
         tensors = self.get_params_dict()
         if self.scaling is not None:
             tensors |= {"input_offset": self.scaling.offset, "input_factor": self.scaling.factor}

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastnn import datasets
+from fastnn.architecture import is_plain
 from fastnn.datasets.packaged import IRIS_NAMES
 from fastnn.datasets.tables import read_csv
 from fastnn.errors import DataError
@@ -98,6 +99,9 @@ def from_csv(path: PathLike, target: list[str] | None = None, loss: str | None =
 def labelled(path: PathLike, target: list[str] | None, names: tuple[str, ...] | None) -> Pair:
     """(X, y) of a CSV file, with y as the places of its words among a network's class names."""
     table = read_csv(path, target=_columns(target))
+    if names is None and table.words is not None:
+        raise DataError(f"{path}: the target has words such as {table.words[0]!r}, the network "
+                        "predicts numbers")  # fmt: skip
     if names is None:
         return table.X, table.Y
     words, places = table.words, table.Y
@@ -119,6 +123,9 @@ def fitting(y: Array, output: str, k: int) -> Array:
 def _check_classes(path: PathLike, names: tuple[str, ...], n: int) -> None:
     if len(names) < 2:
         raise DataError(f"{path}: the target is always {names[0]!r}, need two classes or more")
+    odd = [name for name in names if not is_plain(name)]
+    if odd:
+        raise DataError(f"{path}: the class {odd[0]!r} has a control character, need plain words")
     if len(names) > max(20, n // 2):
         raise DataError(f"{path}: the target has {len(names)} different values in {n} rows, too "
                         "many for classes; a quantity needs --loss mean_squared_error")  # fmt: skip

@@ -24,7 +24,7 @@ import fastnn
 from fastnn.architecture import MOST_LAYERS
 from fastnn.backend import ALIGNMENT
 from fastnn.checkpoint import LONGEST_HEADER
-from fastnn.errors import ArgumentError, CheckpointError, DeviceUnavailableError
+from fastnn.errors import ArgumentError, CheckpointError, DataError, DeviceUnavailableError
 
 Header = dict[str, Any]
 Change = Callable[[Header, bytes], bytes]  # header and tensors of a good file -> a bad file
@@ -452,6 +452,18 @@ class Bomb:
 
     def __reduce__(self) -> tuple[Any, tuple[str]]:
         return os.system, ("echo fastnn-read-a-pickle",)
+
+
+def test_what_load_would_refuse_is_not_saved(path: Path) -> None:
+    net = fastnn.MLP([2, 3], seed=0)
+    net.save(path)
+    before = path.read_bytes()
+    net.params[0] = np.nan
+
+    with pytest.raises(DataError, match="need finite ones to save"):
+        net.save(path)
+
+    assert path.read_bytes() == before
 
 
 def test_the_same_network_makes_the_same_file(saved: bytes, tmp_path: Path) -> None:

@@ -190,7 +190,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     csv(folder / "ragged.csv", [[1, 2], [1, 2, 3]])
     csv(folder / "empty.csv", [])
     csv(folder / "one-class.csv", [[1, "a"], [2, "a"]] * 5)
-    csv(folder / "large.csv", [[1e300, "a"], [-1e300, "b"]] * 5)
+    csv(folder / "large.csv", [[1.7e308, "a"], [-1.7e308, "b"]] * 5)
     csv(folder / "unknown-class.csv", [[1, 2, 3, 4, "setosa"], [1, 2, 3, 4, "lily"]])
     csv(folder / "numbers.csv", regression(50))
     (folder / "binary.csv").write_bytes(bytes(range(256)))
@@ -360,6 +360,42 @@ def test_a_quantity_far_from_zero_is_learned(fastnn_command: Command, tmp_path: 
     assert found["test_loss"] < 0.01 * price.var()  # 99 % of the variance is explained
     X, y = np.c_[area, rooms], price
     assert fastnn.load(net).evaluate(X, y)["loss"] < 0.01 * price.var()
+
+
+@pytest.mark.parametrize(("offset", "scale"), [(1.7e9, 1), (0, 1e39), (0, 1e22)])
+def test_a_quantity_beyond_float32_is_refused_before_training(
+    offset: float, scale: float, fastnn_command: Command, tmp_path: Path
+) -> None:
+    x = np.linspace(-1, 1, 50)
+    table, net = csv(tmp_path / "t.csv", np.c_[x, offset + scale * x]), tmp_path / "net"
+
+    refused = fastnn_command("train", table, "--save", net)
+
+    assert (refused.code, refused.err.count("\n")) == (65, 1)
+    assert "--dtype float64" in refused.err
+    assert not net.exists()
+    found = fastnn_command.json("train", table, "--dtype", "float64", "--save", net)
+    assert found["test_loss"] < 0.01 * scale**2
+
+
+def test_words_are_no_truth_for_a_network_of_numbers(
+    fastnn_command: Command, tmp_path: Path
+) -> None:
+    x, net = np.linspace(0.5, 9.5, 50), tmp_path / "net"
+    fastnn_command.good("train", csv(tmp_path / "t.csv", np.c_[x, x]), "--save", net)
+
+    answer = fastnn_command("evaluate", net, csv(tmp_path / "w.csv", [[1, "a"], [2, "b"]]))
+
+    assert (answer.code, "has words such as 'a'" in answer.err) == (65, True)
+
+
+@pytest.mark.parametrize(("word", "code"), [("New\xa0York", 0), ("a\x01", 65), ("NA", 65)])
+def test_classes_are_plain_words(
+    word: str, code: int, fastnn_command: Command, tmp_path: Path
+) -> None:
+    table = csv(tmp_path / "t.csv", [[1, word], [2, "Rome"]] * 10)
+
+    assert fastnn_command("train", table, "--epochs", "1").code == code
 
 
 @pytest.mark.parametrize("dataset", ["iris", "digits"])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from fastnn import functional
-from fastnn.errors import DTypeError, ShapeError
+from fastnn.errors import DataError, DTypeError, ShapeError
 
 Array = np.ndarray[Any, Any]
 
@@ -151,13 +151,27 @@ def test_sigmoid_of_minus_x_is_the_complement(x: Array) -> None:
 
 
 def test_numbers_and_lists_are_arrays_too() -> None:
-    assert functional.sigmoid(0) == 0.5
+    for result in (functional.sigmoid(0), functional.sigmoid_grad(0.5, 2)):
+        assert isinstance(result, np.float64)
+        assert result == 0.5
+    for big_endian in (
+        functional.relu(np.ones(2, ">f4")),
+        functional.relu_grad(*np.ones((2, 1), ">f4")),
+    ):
+        assert big_endian.dtype == np.dtype("=f4")
     assert functional.relu([-1, 2]).tolist() == [0, 2]
+
+
+def test_ragged_and_masked_arrays_are_refused() -> None:
+    with pytest.raises(ShapeError, match="rows of equal length"):
+        functional.relu([[1], [1, 2]])
+    with pytest.raises(DataError, match="masked"):
+        functional.relu(np.ma.masked_equal([1, 2], 1))
 
 
 @pytest.mark.parametrize("bad", ["a", [1j], [None], [np.datetime64("2020")]])
 def test_what_is_not_a_real_number_is_refused(bad: Any) -> None:
-    with pytest.raises(DTypeError, match="need real numbers"):
+    with pytest.raises(DTypeError, match="need"):
         functional.sigmoid(bad)
 
 

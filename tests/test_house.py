@@ -19,7 +19,7 @@ HEAVY = ["numba", "cupy", "scipy", "matplotlib", "sklearn", "tqdm", "pooch", "sa
 FLOORS = [
     ["errors", "files", "checks"],
     ["backend", "streams"],
-    ["architecture", "functional", "inputs", "initializers", "layout", "losses", "layers"],
+    ["architecture", "inputs", "functional", "initializers", "layout", "losses", "layers"],
     ["optimizers", "history", "progress", "checkpoint"],
     ["data", "training"],
     ["network", "loading"],

@@ -367,3 +367,10 @@ def test_packaged_data_are_read_anew_each_time(load: Any) -> None:
 
     assert again.min() >= 0
     assert labels.min() == 0
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e-200, 1e-20, 1e20, 1e200])
+def test_any_unit_is_standardized_alike(unit: float) -> None:
+    X = np.random.default_rng(0).normal(3, 2, (50, 2))
+
+    np.testing.assert_allclose(standardize(X * unit), standardize(X), rtol=1e-12, atol=1e-12)

@@ -72,7 +72,9 @@ def standard_scaling(X: Any) -> Pair:
     columns = _columns(X).astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):  # _inverse refuses what overflows
         shifted = columns - columns[0]  # a constant column is 0 now, and exactly
-        return columns[0] + shifted.mean(axis=0), _inverse(shifted.std(axis=0))
+        largest = np.abs(shifted).max(axis=0)
+        unit = np.where(largest > 0, largest, 1.0)  # whose square neither over- nor underflows
+        return columns[0] + shifted.mean(axis=0), _inverse(unit * (shifted / unit).std(axis=0))
 
 
 def scale_minmax(X: Any) -> Array:

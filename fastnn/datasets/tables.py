@@ -25,7 +25,7 @@ Row = tuple[int, list[str]]  # the line it ends on, its cells
 
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
 _INTEGER = re.compile(r"\s*[+-]?\d{1,18}\s*", re.ASCII)
-_MISSING = re.compile(r"\s*|[+-]?(nan|inf|infinity)", re.IGNORECASE)
+_MISSING = re.compile(r"\s*|[+-]?(nan|inf|infinity)|n/?a|null", re.IGNORECASE)
 _ONLY_NUMBERS = b"0123456789+-.eE,;\t \r\n"
 
 

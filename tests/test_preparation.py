@@ -374,3 +374,14 @@ def test_any_unit_is_standardized_alike(unit: float) -> None:
     X = np.random.default_rng(0).normal(3, 2, (50, 2))
 
     np.testing.assert_allclose(standardize(X * unit), standardize(X), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("k", ["3", 2.5, None, 0, -1, True])
+def test_one_hot_needs_a_number_of_classes(k: Any) -> None:
+    with pytest.raises(ArgumentError, match="need the number of classes"):
+        one_hot([0], k)
+
+
+def test_split_needs_numbers_or_words() -> None:
+    with pytest.raises(DTypeError, match="y is object, need numbers or words"):
+        split(np.zeros((4, 2)), ["a", None, "b", "a"])

@@ -24,9 +24,8 @@ def train(args: Namespace) -> None:
     if args.save is not None:
         files.check_target(args.save)  # now, not after the training
     work = _workload(args)
-    train, test = work.load(args.data_dir)
     (X, y), (X_test, y_test) = (
-        (X, fitting(y, work.output, work.sizes[-1])) for X, y in (train, test)
+        (X, fitting(y, work.output, work.sizes[-1])) for X, y in work.load(args.data_dir)
     )
     net = MLP(
         work.sizes, work.activation, work.output, dtype=args.dtype, device=backend.device,

@@ -94,7 +94,9 @@ class Loss:
         labels = _checked_labels(Y, self.k)
         if self.name == "cross_entropy":
             return Targets(labels, labels)
-        return Targets(np.eye(self.k, dtype=self.backend.dtype)[labels], labels)
+        rows = np.zeros((len(labels), self.k), self.backend.dtype)
+        rows[np.arange(len(labels)), labels] = 1
+        return Targets(rows, labels)
 
     def _of_rows(self, Y: Array, n: int) -> Targets:
         if Y.ndim == 1 and self.k > 1:

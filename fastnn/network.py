@@ -168,7 +168,8 @@ class MLP:
         """Outputs (n, n_out) for X (n, d), or (n_out,) for one sample (d,).
 
         batch_size: rows at once; it changes memory and speed, and a result only by rounding.
-        Safe in many threads at a time.  Raises ShapeError, DTypeError, DataError.
+        Safe in many threads at a time.  Raises ShapeError, DTypeError, DataError, and
+        ArgumentError for the batch size.
         """
         return self._run(X, self.output, batch_size)
 
@@ -271,9 +272,9 @@ class MLP:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network to path, whole or not at all.  fastnn.load reads it back.
 
-        Raises DataError for parameters that are not finite, which load would refuse, and OSError
-        where the system refuses; path then has its old content or, if only the
-        folder could not be flushed, the new one, but never a part of it.
+        Raises DataError for parameters that are not finite, which load would refuse, and
+        OSError where the system refuses; path then has its old content or, if only the folder
+        could not be flushed, the new one, but never a part of it.
         """
         if not np.isfinite(self.params).all():
             raise DataError("the network has NaN or infinity among its parameters, need finite "

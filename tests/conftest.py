@@ -1,7 +1,13 @@
-"""What several test files need: real MNIST, and quiet kernels where they are interpreted."""
+"""What several test files need: real MNIST, each device and its kernels.
+
+Tests on a GPU are marked gpu and skip, saying why, where there is none; with
+FASTNN_REQUIRE_GPU=1 they fail instead.  With NUMBA_ENABLE_CUDASIM=1 the CUDA kernels run in
+Numba's simulator.
+"""
 
 import os
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numba
@@ -9,8 +15,13 @@ import numpy as np
 import pytest
 
 import fastnn
+from fastnn.errors import DeviceUnavailableError
+from fastnn_kernels import cpu
 
 Array = np.ndarray[Any, Any]
+
+ON_GPU = pytest.param("cuda", marks=pytest.mark.gpu)
+IN_SIMULATOR = bool(numba.config.ENABLE_CUDASIM)
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +36,53 @@ def interpreted_kernels_may_warn() -> Iterator[None]:
     """Under NUMBA_DISABLE_JIT=1, for coverage, a kernel is Python on NumPy's scalars."""
     with np.errstate(all="ignore" if numba.config.DISABLE_JIT else None):
         yield
+
+
+def gpu() -> fastnn.Backend:
+    """The backend of the first GPU; skips or fails where there is none."""
+    try:
+        return fastnn.get_backend("cuda")
+    except DeviceUnavailableError as error:
+        if os.environ.get("FASTNN_REQUIRE_GPU") == "1":
+            pytest.fail(str(error))
+        pytest.skip(str(error))
+
+
+class InSimulator:
+    """The CUDA kernels on NumPy arrays; a thread of the simulator warns where a GPU cannot."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        from fastnn_kernels import cuda
+
+        def quietly(*arguments: Any) -> None:
+            with warnings.catch_warnings(action="ignore"):
+                getattr(cuda, name)(*arguments)
+
+        return quietly
+
+
+class OnDevice:
+    """A kernel module that takes NumPy arrays there and back."""
+
+    def __init__(self, backend: fastnn.Backend) -> None:
+        self.backend = backend
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        xp, kernel = self.backend.xp, getattr(self.backend.kernels, name)
+
+        def there_and_back(*arguments: Any) -> None:
+            lent = {id(a): xp.asarray(a) for a in arguments if isinstance(a, np.ndarray)}
+            kernel(*(lent.get(id(a), a) for a in arguments))
+            for a in arguments:
+                if id(a) in lent:
+                    a[...] = self.backend.asnumpy(lent[id(a)])
+
+        return there_and_back
+
+
+@pytest.fixture(params=["cpu", ON_GPU])
+def kernels(request: pytest.FixtureRequest) -> Any:
+    """A kernel module for NumPy arrays: the CPU's, or that of a GPU or its simulator."""
+    if request.param == "cpu":
+        return cpu
+    return InSimulator() if IN_SIMULATOR else OnDevice(gpu())

@@ -1,4 +1,7 @@
-"""Every CPU kernel against its float64 definition, and each definition against mpmath."""
+"""Every compiled kernel against its float64 definition, and each definition against mpmath.
+
+`kernels` is each device's module: see conftest.
+"""
 
 import inspect
 import re
@@ -11,7 +14,7 @@ import numba
 import numpy as np
 import pytest
 
-from fastnn_kernels import cpu, face, reference, scalars
+from fastnn_kernels import cpu, cuda, face, reference, scalars
 from fastnn_kernels.jit import OPTIONS
 
 Array = np.ndarray[Any, Any]
@@ -51,19 +54,19 @@ def draw(*shape: int, dtype: Any, seed: int = 0) -> Array:
 def test_every_module_has_the_face(name: str) -> None:
     parameters = list(inspect.signature(KERNELS[name].__call__).parameters)[1:]
 
-    for module in (reference, cpu):
+    for module in (reference, cpu, cuda):
         assert list(inspect.signature(getattr(module, name)).parameters) == parameters
 
 
 def test_modules_have_no_kernel_that_the_face_lacks() -> None:
-    def kernels(module: ModuleType) -> set[str]:
+    def names(module: ModuleType) -> set[str]:
         return {
             name for name in vars(module)
             if re.fullmatch(r"bias_\w+|[a-z]\w*_grad|sgd\w*|philox_bits|hits", name)
         }  # fmt: skip
 
-    assert kernels(cpu) == kernels(reference)
-    assert kernels(cpu) <= set(KERNELS)
+    assert names(cpu) == names(reference) == names(cuda)
+    assert names(cpu) <= set(KERNELS)
 
 
 EXACT = {
@@ -104,11 +107,11 @@ def test_reference_is_the_textbook_formula(name: str) -> None:
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_bias_activation(name: str, dtype: Any, shape: tuple[int, int]) -> None:
+def test_bias_activation(name: str, dtype: Any, shape: tuple[int, int], kernels: Any) -> None:
     Z, b = draw(*shape, dtype=dtype), draw(shape[1], dtype=dtype, seed=1)
     got, want = np.full(shape, np.nan, dtype), np.full(shape, np.nan)
 
-    getattr(cpu, f"bias_{name}")(Z, b, got)
+    getattr(kernels, f"bias_{name}")(Z, b, got)
     getattr(reference, f"bias_{name}")(Z, b, want)
 
     if name == "softmax":  # z - max and the sum are rounded too, each once per column
@@ -123,14 +126,14 @@ def test_bias_activation(name: str, dtype: Any, shape: tuple[int, int]) -> None:
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_activation_grad(name: str, dtype: Any, shape: tuple[int, int]) -> None:
+def test_activation_grad(name: str, dtype: Any, shape: tuple[int, int], kernels: Any) -> None:
     Z, dA = draw(*shape, dtype=dtype), draw(*shape, dtype=dtype, seed=1)
     T = Z.copy()
     if name not in ("gelu", "silu"):
-        getattr(cpu, f"bias_{name}")(Z, np.zeros(shape[1], dtype), T)
+        getattr(kernels, f"bias_{name}")(Z, np.zeros(shape[1], dtype), T)
     got, want = np.full(shape, np.nan, dtype), np.full(shape, np.nan)
 
-    getattr(cpu, f"{name}_grad")(T, dA, got)
+    getattr(kernels, f"{name}_grad")(T, dA, got)
     getattr(reference, f"{name}_grad")(T, dA, want)
 
     # 1 - a and a - 1 are exact to one rounding of 1, so the error is relative to dA; softmax
@@ -141,13 +144,13 @@ def test_activation_grad(name: str, dtype: Any, shape: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", [f"bias_{n}" for n in ACTIVATIONS])
-def test_special_values_pass_without_a_warning(name: str, dtype: Any) -> None:
+def test_special_values_pass_without_a_warning(name: str, dtype: Any, kernels: Any) -> None:
     Z, b = np.array(SPECIAL, dtype)[:, None], np.zeros(1, dtype)
-    got, want = np.empty_like(Z), np.empty_like(Z)
+    got, want = np.full_like(Z, np.nan), np.empty_like(Z)
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        getattr(cpu, name)(Z, b, got)
+        getattr(kernels, name)(Z, b, got)
         getattr(reference, name)(Z, b, want)
 
     assert np.isnan(got[0, 0])
@@ -157,14 +160,14 @@ def test_special_values_pass_without_a_warning(name: str, dtype: Any) -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", face.ELEMENTWISE)
-def test_gradient_at_special_values(name: str, dtype: Any) -> None:
+def test_gradient_at_special_values(name: str, dtype: Any, kernels: Any) -> None:
     Z, one = np.array(SPECIAL, dtype)[:, None], np.ones((len(SPECIAL), 1), dtype)
     T = Z.copy()
     if name not in ("gelu", "silu"):
         getattr(reference, f"bias_{name}")(Z, np.zeros(1, dtype), T)
-    got, want = np.empty_like(Z), np.empty_like(Z)
+    got, want = np.full_like(Z, np.nan), np.empty_like(Z)
 
-    getattr(cpu, f"{name}_grad")(T, one, got)
+    getattr(kernels, f"{name}_grad")(T, one, got)
     getattr(reference, f"{name}_grad")(T, one, want)
 
     assert_close(got, want, scale=np.finfo(dtype).tiny / np.finfo(dtype).eps, ulps=ULPS + 270)
@@ -173,20 +176,20 @@ def test_gradient_at_special_values(name: str, dtype: Any) -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", ["softmax_grad", *(f"{n}_grad" for n in face.ELEMENTWISE)])
-def test_nan_in_the_gradient_stays(name: str, dtype: Any) -> None:
+def test_nan_in_the_gradient_stays(name: str, dtype: Any, kernels: Any) -> None:
     T, dA = np.full((1, 3), 0.3, dtype), np.array([[1, np.nan, 2]], dtype)
 
-    getattr(cpu, name)(T, dA, dA)
+    getattr(kernels, name)(T, dA, dA)
 
     assert np.isnan(dA[0, 1])
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_output_may_be_an_input(name: str, shape: tuple[int, int]) -> None:
+def test_output_may_be_an_input(name: str, shape: tuple[int, int], kernels: Any) -> None:
     Z, b = draw(*shape, dtype=np.float32), draw(shape[1], dtype=np.float32)
-    apart = np.empty_like(Z)
-    activate, grad = getattr(cpu, f"bias_{name}"), getattr(cpu, f"{name}_grad")
+    apart = np.full_like(Z, np.nan)
+    activate, grad = getattr(kernels, f"bias_{name}"), getattr(kernels, f"{name}_grad")
 
     activate(Z, b, apart)
     in_place = Z.copy()
@@ -210,13 +213,15 @@ def loss_arguments(name: str, shape: tuple[int, int], dtype: Any) -> tuple[Array
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", LOSSES)
-def test_loss_from_rows(name: str, dtype: Any, shape: tuple[int, int], in_place: bool) -> None:
+def test_loss_from_rows(
+    name: str, dtype: Any, shape: tuple[int, int], in_place: bool, kernels: Any
+) -> None:
     T, Y, w = loss_arguments(name, shape, dtype)
     want_dT, want_loss = np.full(shape, np.nan), np.full(shape[0], np.nan)
     getattr(reference, name)(T, Y, w, 0.25, want_dT, want_loss)
     dT, loss = T if in_place else np.full(shape, np.nan, dtype), np.full(shape[0], np.nan, dtype)
 
-    getattr(cpu, name)(T, Y, w, 0.25, dT, loss)
+    getattr(kernels, name)(T, Y, w, 0.25, dT, loss)
 
     # m terms, each as large as |z| or d^2 / 2 <= 100, are summed.
     assert_close(loss, want_loss, scale=100, ulps=ULPS + shape[1])
@@ -225,50 +230,48 @@ def test_loss_from_rows(name: str, dtype: Any, shape: tuple[int, int], in_place:
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_labels_are_rows_of_ones(dtype: Any, shape: tuple[int, int]) -> None:
+def test_labels_are_rows_of_ones(dtype: Any, shape: tuple[int, int], kernels: Any) -> None:
     T, _, w = loss_arguments("softmax_cross_entropy", shape, dtype)
     y = np.random.default_rng(0).integers(0, shape[1], shape[0])
     Y = (y[:, None] == np.arange(shape[1])).astype(dtype)
     want_dT, want_loss = np.empty(shape), np.empty(shape[0])
     reference.softmax_cross_entropy(T, Y, w, 0.5, want_dT, want_loss)
 
-    for module in (cpu, reference):
-        dT, loss = T.copy(), np.empty(shape[0], dtype)
+    for module in (kernels, reference):
+        dT, loss = T.copy(), np.full(shape[0], np.nan, dtype)
         module.softmax_cross_entropy_labels(dT, y, w, 0.5, dT, loss)
         assert_close(loss, want_loss, scale=10)
         assert_close(dT, want_dT, scale=2, ulps=ULPS + 10)
 
 
-@pytest.mark.parametrize("module", [cpu, reference])
-def test_a_confidently_wrong_logit_keeps_its_gradient(module: Any) -> None:
+def test_a_confidently_wrong_logit_keeps_its_gradient(kernels: Any) -> None:
     T, w = np.array([[200, 0]], np.float32), np.ones(1, np.float32)
-    dT, loss = np.empty_like(T), np.empty(1, np.float32)
 
-    module.softmax_cross_entropy_labels(T, np.array([1]), w, 1.0, dT, loss)
+    for module in (kernels, reference):
+        dT, loss = np.full_like(T, np.nan), np.full(1, np.nan, np.float32)
+        module.softmax_cross_entropy_labels(T, np.array([1]), w, 1.0, dT, loss)
+        np.testing.assert_array_equal(dT, [[1, -1]])
+        assert loss[0] == 200
 
-    np.testing.assert_array_equal(dT, [[1, -1]])
-    assert loss[0] == 200
 
-
-@pytest.mark.parametrize("module", [cpu, reference])
-def test_loss_of_a_uniform_guess_is_log_k(module: Any) -> None:
+def test_loss_of_a_uniform_guess_is_log_k(kernels: Any) -> None:
     T, w = np.zeros((5, 10)), np.ones(5)
-    dT, loss = np.empty_like(T), np.empty(5)
 
-    module.softmax_cross_entropy(T, np.eye(10)[:5], w, 1.0, dT, loss)
-
-    np.testing.assert_allclose(loss, np.log(10), rtol=1e-15)
+    for module in (kernels, reference):
+        dT, loss = np.full_like(T, np.nan), np.full(5, np.nan)
+        module.softmax_cross_entropy(T, np.eye(10)[:5], w, 1.0, dT, loss)
+        np.testing.assert_allclose(loss, np.log(10), rtol=1e-15)
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_huge_and_nan_logits_in_a_loss(name: str) -> None:
+def test_huge_and_nan_logits_in_a_loss(name: str, kernels: Any) -> None:
     T = np.array([[1e4, -1e4], [-1e4, 1e4], [np.nan, 0]], np.float32)
     Y, w = np.array([[1, 0], [1, 0], [1, 0]], np.float32), np.ones(3, np.float32)
-    dT, loss, want_dT, want_loss = np.empty_like(T), w.copy(), np.empty((3, 2)), np.empty(3)
+    dT, loss, want_dT, want_loss = T * np.nan, w * np.nan, np.empty((3, 2)), np.empty(3)
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        getattr(cpu, name)(T, Y, w, 1.0, dT, loss)
+        getattr(kernels, name)(T, Y, w, 1.0, dT, loss)
         getattr(reference, name)(T, Y, w, 1.0, want_dT, want_loss)
 
     assert_close(loss, want_loss)
@@ -277,28 +280,28 @@ def test_huge_and_nan_logits_in_a_loss(name: str) -> None:
     assert np.isnan(dT[2, 0])
 
 
-@pytest.mark.parametrize("module", [cpu, reference])
-def test_hits(module: Any) -> None:
+def test_hits(kernels: Any) -> None:
     T = np.array([[1, 3, 3], [2, 1, 0], [0, 0, 1]], np.float32)
     one_column = np.array([[0.2], [-0.1], [np.nan]], np.float32)
-    out = np.full(3, np.nan, np.float32)
 
-    module.hits(T, np.array([1, 1, 2]), out)
-    np.testing.assert_array_equal(out, [1, 0, 1])  # a tie goes to the first
-    module.hits(one_column, np.array([1, 0, 0]), out)
-    np.testing.assert_array_equal(out, [1, 1, 1])
+    for module in (kernels, reference):
+        out = np.full(3, np.nan, np.float32)
+        module.hits(T, np.array([1, 1, 2]), out)
+        np.testing.assert_array_equal(out, [1, 0, 1])  # a tie goes to the first
+        module.hits(one_column, np.array([1, 0, 0]), out)
+        np.testing.assert_array_equal(out, [1, 1, 1])
 
 
 @pytest.mark.parametrize("size", [0, 1, 1003])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", ["sgd", "sgd_momentum", "sgd_nesterov"])
-def test_sgd(name: str, dtype: Any, size: int) -> None:
+def test_sgd(name: str, dtype: Any, size: int, kernels: Any) -> None:
     p, g, v = (draw(size, dtype=dtype, seed=s) for s in range(3))
     exact = [x.astype(np.float64) for x in (p, g, v)]
     numbers = (0.1, 0.01) if name == "sgd" else (0.1, 0.9, 0.01)
     arrays = 2 if name == "sgd" else 3
 
-    getattr(cpu, name)(*(p, g, v)[:arrays], *numbers)
+    getattr(kernels, name)(*(p, g, v)[:arrays], *numbers)
     getattr(reference, name)(*exact[:arrays], *numbers)
 
     assert_close(p, exact[0], scale=10)
@@ -329,20 +332,20 @@ def test_philox_gives_the_published_words(
 
 
 @pytest.mark.parametrize("size", [0, 1, 4, 1001])
-def test_philox_bits_are_the_same_everywhere(size: int) -> None:
+def test_philox_bits_are_the_same_everywhere(size: int, kernels: Any) -> None:
     streams = [(0, 0, 0), (2**64 - 1, 2**63, 7), (123456789012345, 5, 2)]
 
     for seed, step, layer in streams:
         got, want = np.zeros(size, np.uint32), np.zeros(size, np.uint32)
-        cpu.philox_bits(seed, step, layer, got)
+        kernels.philox_bits(seed, step, layer, got)
         reference.philox_bits(seed, step, layer, want)
         np.testing.assert_array_equal(got, want)
 
 
-def test_philox_bits_begin_with_the_published_words() -> None:
+def test_philox_bits_begin_with_the_published_words(kernels: Any) -> None:
     out = np.zeros(5, np.uint32)
 
-    cpu.philox_bits(0, 0, 0, out)
+    kernels.philox_bits(0, 0, 0, out)
 
     assert out[:4].tolist() == PHILOX[0][2]
 

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from numba.extending import register_jitable
 
-from fastnn_kernels import scalars
+from fastnn_kernels import scalars, updates
 from fastnn_kernels.cpu_math import maximum
 from fastnn_kernels.face import ActivationGrad, BiasActivation, LossFromRows
 from fastnn_kernels.jit import OPTIONS, jit
 
 Scalar = Callable[..., Any]
 
-for _function in vars(scalars).copy().values():
+for _function in [*vars(scalars).values(), *vars(updates).values()]:
     if callable(_function) and _function not in (scalars.exp, scalars.expm1, scalars.log1p):
         register_jitable(**OPTIONS)(_function)
 
@@ -142,7 +142,7 @@ def softmax_cross_entropy(T, Y, w, scale, dT, loss):
         for j in range(dT.shape[1]):
             match += Y[i, j] * (dT[i, j] - largest)
         total = _exp_of_row(dT, i, largest)
-        loss[i] = w[i] * (mass * np.log(total) - match)
+        loss[i] = w[i] * (mass * scalars.log(total) - match)
         weight = dT.dtype.type(scale) * w[i]
         for j in range(dT.shape[1]):
             dT[i, j] = weight * (mass * (dT[i, j] / total) - Y[i, j])
@@ -154,7 +154,7 @@ def softmax_cross_entropy_labels(T, y, w, scale, dT, loss):
     for i in range(dT.shape[0]):
         largest, true_logit = _max_of_row(dT, i), dT[i, y[i]]
         total = _exp_of_row(dT, i, largest)
-        loss[i] = w[i] * (np.log(total) - (true_logit - largest))
+        loss[i] = w[i] * (scalars.log(total) - (true_logit - largest))
         weight = dT.dtype.type(scale) * w[i]
         for j in range(dT.shape[1]):
             dT[i, j] = weight * (dT[i, j] / total)
@@ -204,7 +204,7 @@ def hits(Z, y, out):
 def sgd(p, g, lr, weight_decay):
     lr, weight_decay = p.dtype.type(lr), p.dtype.type(weight_decay)
     for i in range(p.size):
-        p[i] -= lr * (g[i] + weight_decay * p[i])
+        updates.sgd(i, p, g, lr, weight_decay)
 
 
 @jit
@@ -212,8 +212,7 @@ def sgd_momentum(p, g, v, lr, momentum, weight_decay):
     lr, momentum = p.dtype.type(lr), p.dtype.type(momentum)
     weight_decay = p.dtype.type(weight_decay)
     for i in range(p.size):
-        v[i] = momentum * v[i] + (g[i] + weight_decay * p[i])
-        p[i] -= lr * v[i]
+        updates.sgd_momentum(i, p, g, v, lr, momentum, weight_decay)
 
 
 @jit
@@ -221,9 +220,7 @@ def sgd_nesterov(p, g, v, lr, momentum, weight_decay):
     lr, momentum = p.dtype.type(lr), p.dtype.type(momentum)
     weight_decay = p.dtype.type(weight_decay)
     for i in range(p.size):
-        d = g[i] + weight_decay * p[i]
-        v[i] = momentum * v[i] + d
-        p[i] -= lr * (d + momentum * v[i])
+        updates.sgd_nesterov(i, p, g, v, lr, momentum, weight_decay)
 
 
 def philox_bits(seed: int, step: int, layer: int, out) -> None:

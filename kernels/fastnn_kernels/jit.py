@@ -1,4 +1,4 @@
-"""The one way to compile for the CPU: `jit`, and its private cache on disk.
+"""The one way to compile for the CPU: `jit`, and a private cache of compiled kernels on disk.
 
 Numba's own cache does not see an edit in another file and loads any pickle it finds,
 a truncated one included.  This one lives in a folder that only its owner can write,
@@ -38,12 +38,45 @@ def jit(body: Callable[..., None]) -> Any:
     names symbols by qualified name and a count of the process, so that two of one name,
     cached by two processes, may be taken for each other in a third.
     """
-    captured = [cell.cell_contents.__name__ for cell in body.__closure__ or ()]
-    body.__qualname__ = ".".join([body.__qualname__, *captured])
+    name_apart(body)
     dispatcher = numba.njit(body, nogil=True, **OPTIONS)
     if not config.DISABLE_JIT:
         dispatcher._cache = _Cache(body)
     return dispatcher
+
+
+def name_apart(body: Callable[..., None]) -> None:
+    """Give body, made by a function, a name of its own, from what it captures."""
+    captured = [cell.cell_contents.__name__ for cell in body.__closure__ or ()]
+    body.__qualname__ = ".".join([body.__qualname__, *captured])
+
+
+def load(name: str) -> bytes | None:
+    """What save kept under this name, if it is there and whole."""
+    path = _path(name)
+    try:
+        if not is_private(path.parent):
+            return None
+        blob = path.read_bytes()
+    except OSError:
+        return None
+    digest, payload = blob[:32], blob[32:]
+    return payload if hashlib.sha256(payload).digest() == digest else None
+
+
+def save(name: str, payload: bytes) -> None:
+    """Keep payload for later processes; where that cannot be, warn once."""
+    path = _path(name)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not is_private(path.parent):
+            raise PermissionError("others can write there")
+        _replace(path, hashlib.sha256(payload).digest() + payload)
+    except OSError as error:
+        reason = error.strerror or error  # without the name, so that it is the same each time
+        _warn_once(f"compiled kernels are not kept in {path.parent} ({reason}); set "
+                   "FASTNN_CACHE to a folder that you own, or they are compiled again in "
+                   "every process")  # fmt: skip
 
 
 @functools.cache
@@ -73,36 +106,18 @@ class _Cache:
         return str(cache_folder())
 
     def load_overload(self, signature: Any, target_context: Any) -> CompileResult | None:
-        path = self._path(signature)
-        try:
-            if not is_private(path.parent):
-                return None
-            blob = path.read_bytes()
-        except OSError:
-            return None
-        digest, payload = blob[:32], blob[32:]
-        if hashlib.sha256(payload).digest() != digest:
+        payload = load(f"{self._name} {signature}")
+        if payload is None:
             return None
         target_context.refresh()
         return CompileResult._rebuild(target_context, *pickle.loads(payload))
 
     def save_overload(self, signature: Any, compiled: CompileResult) -> None:
-        payload = dumps(compiled._reduce())
-        path = self._path(signature)
-        try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if not is_private(path.parent):
-                raise PermissionError("others can write there")
-            _replace(path, hashlib.sha256(payload).digest() + payload)
-        except OSError as error:
-            reason = error.strerror or error  # without the name, so that it is the same each time
-            _warn_once(f"compiled kernels are not kept in {path.parent} ({reason}); set "
-                       "FASTNN_CACHE to a folder that you own, or they are compiled again in "
-                       "every process")  # fmt: skip
+        save(f"{self._name} {signature}", dumps(compiled._reduce()))
 
-    def _path(self, signature: Any) -> Path:
-        name = hashlib.sha256(f"{self._name} {signature}".encode()).hexdigest()[:32]
-        return cache_folder() / name
+
+def _path(name: str) -> Path:
+    return cache_folder() / hashlib.sha256(name.encode()).hexdigest()[:32]
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -1,7 +1,7 @@
 """The scalar functions, written once in plain Python and compiled for each device.
 
 x, z, a are one float32 or float64 number; every constant takes its type from the
-argument, because a bare 1.0 would widen float32 code to float64.  `exp`, `expm1`
+argument, because a bare 1.0 would widen float32 code to float64.  `exp`, `expm1`, `log`
 and `log1p` are names for a device to implement.  A branch is written so that NaN
 falls through it, and so that a compiler can turn it into a select.
 """
@@ -16,6 +16,10 @@ def exp(x):
 def expm1(x):
     """exp(x) - 1 for x <= 0."""
     return np.expm1(x)
+
+
+def log(x):
+    return np.log(x)
 
 
 def log1p(x):

@@ -1,0 +1,97 @@
+"""The CUDA kernels without a GPU: run in Numba's simulator, and compiled for real ones.
+
+On a GPU tests/test_kernels.py runs them themselves.
+"""
+
+import inspect
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fastnn_kernels import cuda
+from fastnn_kernels.cuda_jit import ENTRY, Kernel, machine_code
+
+ARRAYS = ["Z", "b", "out", "T", "dA", "Y", "w", "dT", "loss", "p", "g", "v"]
+SIZES = ["m", "size"]
+NUMBERS = ["scale", "lr", "momentum", "weight_decay"]
+
+
+def kernels() -> dict[str, Kernel]:
+    """All of the module, those in closures too."""
+    closures = [
+        cell.cell_contents
+        for function in vars(cuda).values() if inspect.isfunction(function)
+        for cell in function.__closure__ or ()
+    ]  # fmt: skip
+    found = [k for k in [*vars(cuda).values(), *closures] if isinstance(k, Kernel)]
+    return {kernel.body.__qualname__: kernel for kernel in found}
+
+
+def types(kernel: Kernel, dtype: Any) -> tuple[Any, ...]:
+    """What a launch on arrays of dtype passes for each argument."""
+    number = np.dtype(dtype)
+
+    def of(name: str) -> Any:
+        if name in SIZES:
+            return int, None
+        if name in NUMBERS:
+            return number.type, number
+        if name in ARRAYS:
+            return np.ndarray, np.dtype(np.uint32) if "philox" in kernel.body.__name__ else number
+        return (np.ndarray, np.dtype(np.int64)) if name == "y" else (np.uint32, np.dtype(np.uint32))
+
+    return tuple(of(name) for name in list(inspect.signature(kernel.body).parameters)[1:])
+
+
+def test_kernels_compute_the_same_in_the_simulator() -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p",
+         "no:cacheprovider", str(Path(__file__).parent / "test_kernels.py")],
+        env={**os.environ, "NUMBA_ENABLE_CUDASIM": "1", "NUMBA_DISABLE_JIT": "0"},
+        cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    counts = re.search(r"(\d+) passed, \d+ deselected", run.stdout)
+    assert run.returncode == 0, run.stdout
+    assert counts is not None
+    assert int(counts[1]) > 300
+    assert "skipped" not in run.stdout
+
+
+@pytest.fixture(scope="module")
+def compiler() -> None:
+    """Skip where Numba's compiler for CUDA is not installed."""
+    pytest.importorskip("cuda.core", reason="numba-cuda is not installed")
+
+
+@pytest.mark.parametrize("capability", ["80", "90"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", sorted(kernels()))
+def test_every_kernel_compiles_without_a_gpu(
+    name: str, dtype: str, capability: str, compiler: None
+) -> None:
+    kernel = kernels()[name]
+    arguments = types(kernel, dtype)
+
+    ptx = kernel.ptx(arguments, capability)
+    code = machine_code(ptx, capability)
+
+    assert f".target sm_{capability}" in ptx
+    assert ptx.count(f".visible .entry {ENTRY}(") == ptx.count(".entry") == 1
+    assert code.startswith(b"\x7fELF")
+    # As many parameters as a launch passes: the count and each argument.
+    assert len(re.findall(rf"\.param \.\w+ {ENTRY}_param_\d+", ptx)) == len(arguments) + 1
+    if dtype == "float32":
+        assert ".f64" not in ptx  # a bare literal would have widened it
+    assert not re.search(r"\b(atom|red)\.", ptx)  # no order of arrival: repeats are equal
+    assert not re.search(r"\bcall\b|\.local", ptx)  # scalar functions are a part of the kernel
+
+
+def test_every_kernel_is_found() -> None:
+    assert len(kernels()) == 32

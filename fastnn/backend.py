@@ -2,13 +2,16 @@
 
 `get_backend` is the only place where a string becomes a device.  It is called when a
 network is built; from there the Backend is carried, and nobody asks about devices again.
+Importing this module touches neither Numba nor CUDA.
 """
 
+import functools
 import logging
+import math
 import os
 import reprlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import ModuleType
@@ -16,7 +19,14 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.errors import ArgumentError, DeviceUnavailableError, DTypeError
+from fastnn import gpu
+from fastnn.errors import (
+    ArgumentError,
+    DeviceError,
+    DeviceMemoryError,
+    DeviceUnavailableError,
+    DTypeError,
+)
 from fastnn_kernels.face import Kernels
 
 Array = Any  # numpy.ndarray or cupy.ndarray
@@ -40,13 +50,17 @@ class Backend:
     def asarray(self, x: Any, dtype: Any = None) -> Array:
         """x on this device, C-contiguous, as dtype (None: the backend's own), unchecked.
 
-        It is x itself where x is all that, and (1,) for a number.
+        It is x itself where x is all that.
         """
-        return self.xp.ascontiguousarray(x, dtype=dtype or self.dtype)
+        return self.xp.ascontiguousarray(self.xp.asarray(x, dtype or self.dtype))
 
     def asnumpy(self, x: Array) -> np.ndarray[Any, Any]:
         """x in host memory; waits for the device."""
         return np.asarray(x)
+
+    def floats(self, numbers: Iterable[Array]) -> list[float]:
+        """0-d arrays as Python's numbers; waits for the device, once for all."""
+        return [float(number) for number in numbers]
 
     def zeros(self, size: int) -> Array:
         """A zero vector (size,) that starts on a 128-byte boundary."""
@@ -58,30 +72,159 @@ class Backend:
     def synchronize(self) -> None:
         """Wait until the device has done all that was asked of it.  For clocks."""
 
+    def active(self) -> AbstractContextManager[None]:
+        """The device made the current one, and its faults named; the door to all work on it."""
+        return nullcontext()
+
+    @property
+    def block(self) -> int:
+        """Rows looked at or predicted at once: they and their results fit a CPU's cache."""
+        return 1024
+
+    @property
+    def slab_bytes(self) -> int:
+        """Of input gathered at once: a few batches, which stay in a core's cache."""
+        return 2**20
+
+    @property
+    def room(self) -> float:
+        """Bytes of data that may stay on the device for a whole fit."""
+        return math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class CudaBackend(Backend):
+    """A GPU.  Everything but asnumpy returns before the GPU has done it."""
+
+    ordinal: int
+    process: int  # that found it usable
+
+    def asnumpy(self, x: Array) -> np.ndarray[Any, Any]:
+        return np.asarray(self.xp.asnumpy(x))
+
+    def floats(self, numbers: Iterable[Array]) -> list[float]:
+        together = self.xp.stack([number.astype(np.float64) for number in numbers])
+        return [float(number) for number in self.asnumpy(together)]
+
+    def zeros(self, size: int) -> Array:
+        return self.xp.zeros(size, self.dtype)  # each allocation is aligned to 512 bytes
+
+    def synchronize(self) -> None:
+        with self.active():
+            self.xp.cuda.Device().synchronize()
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """Raises DeviceError after a fork and for a GPU that failed, DeviceMemoryError."""
+        if os.getpid() != self.process:
+            raise DeviceError(f"{self.device}: {gpu.FORKED}")
+        cuda = self.xp.cuda
+        try:
+            with cuda.Device(self.ordinal):
+                yield
+        except cuda.memory.OutOfMemoryError as error:
+            raise DeviceMemoryError(
+                f"{self.device} has not enough memory: {error}; {self.free_bytes():,} bytes are "
+                "free.  Use a smaller batch_size, or pass X as a NumPy array, which need not fit"
+            ) from error
+        except (cuda.runtime.CUDARuntimeError, cuda.driver.CUDADriverError) as error:
+            raise DeviceError(
+                f"{self.device} failed: {error}.  After such a fault the process cannot use it "
+                "again; start a new one, and load what was saved"
+            ) from error
+
+    @property
+    def block(self) -> int:
+        return 2**15
+
+    @property
+    def slab_bytes(self) -> int:
+        return min(2**28, self.free_bytes() // 8)  # MNIST as float32 in one
+
+    @property
+    def room(self) -> float:
+        return self.free_bytes() / 2
+
+    def free_bytes(self) -> int:
+        """What CuPy can still give out."""
+        pool = self.xp.get_default_memory_pool()
+        free = self.xp.cuda.runtime.memGetInfo()[0] + pool.free_bytes()
+        limit = pool.get_limit()
+        return int(min(free, limit - pool.used_bytes()) if limit else free)
+
 
 def get_backend(device: str | None = None, dtype: Any = "float32") -> Backend:
     """The backend for "cpu", "cuda", "cuda:N" or "auto"; None is the default device.
 
-    Raises DeviceUnavailableError for a GPU that cannot be used, ArgumentError for any
-    other name, DTypeError unless dtype is float32 or float64.
+    "auto" is a GPU that can be used, else the CPU, and says at INFO which and why.  Raises
+    DeviceUnavailableError for a GPU that cannot be used, ArgumentError for any other name,
+    DTypeError unless dtype is float32 or float64.
     """
     dtype = float_type(dtype)
     device = _checked_name(_default() if device is None else device)
     if device == "auto":
-        _log.info("device auto: using cpu, because this version has no CUDA backend")
-    elif device != "cpu":
-        raise DeviceUnavailableError(
-            f"device {device!r} needs the CUDA backend, which this version does not have; "
-            "use device='cpu' or device='auto'"
-        )
+        return _auto(dtype)
+    if device != "cpu":
+        return _cuda(device, dtype)
     from fastnn_kernels import cpu  # brings in Numba
 
     return Backend("cpu", np, cpu, dtype)
 
 
+def _auto(dtype: np.dtype[Any]) -> Backend:
+    try:
+        backend = _cuda("cuda", dtype)
+    except DeviceUnavailableError as error:
+        _log.info("device auto: using cpu, because %s", error)
+        return get_backend("cpu", dtype)
+    _log.info("device auto: using %s, because it works: %s", backend.device,
+              gpu.name(backend.xp, backend.ordinal))  # fmt: skip
+    return backend
+
+
+def _cuda(device: str, dtype: np.dtype[Any]) -> CudaBackend:
+    xp, kernels, process = _usable(device)
+    if process != os.getpid():
+        raise DeviceUnavailableError(f"device {device!r}: {gpu.FORKED}")
+    ordinal = _ordinal(device)
+    return CudaBackend(f"cuda:{ordinal}", xp, kernels, dtype, ordinal, process)
+
+
+@functools.cache
+def _usable(device: str) -> tuple[ModuleType, Kernels, int]:
+    """CuPy, the kernels, and the process that tried them on this GPU, once."""
+    with gpu.importing(device):
+        import cupy.cuda
+    gpu.check_driver(device, cupy)
+    gpu.check_ordinal(device, cupy, _ordinal(device))
+    with cupy.cuda.Device(_ordinal(device)):
+        gpu.try_out(device, cupy)
+        from fastnn_kernels import cuda
+
+        gpu.try_kernel(device, cupy, cuda)
+    return cupy, cuda, os.getpid()
+
+
+def _ordinal(device: str) -> int:
+    return int(device.partition(":")[2] or 0)
+
+
 def devices() -> list[str]:
     """The usable devices, "cpu" first."""
-    return ["cpu"]
+    found = ["cpu"]
+    try:
+        while True:
+            found.append(_cuda(f"cuda:{len(found) - 1}", np.dtype("float32")).device)
+    except DeviceUnavailableError:
+        return found
+
+
+def device_of(x: Any) -> str:
+    """Where x lives: "cuda:N" for what shows CUDA's array interface, "cpu" for all else."""
+    if not hasattr(x, "__cuda_array_interface__"):
+        return "cpu"
+    device = getattr(x, "device", None)  # CuPy's has an id, PyTorch's an index
+    return f"cuda:{getattr(device, 'id', getattr(device, 'index', 0))}"
 
 
 def set_device(device: str) -> None:

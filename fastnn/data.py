@@ -1,10 +1,14 @@
 """Data: rows and their targets, checked against a network and a loss."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from fastnn.backend import Array, device_of
 from fastnn.checks import number
-from fastnn.errors import ArgumentError, FastnnError, ShapeError
+from fastnn.errors import ArgumentError, DeviceError, FastnnError, ShapeError
 from fastnn.inputs import Rows
 from fastnn.losses import Loss, Targets
 from fastnn.streams import Purpose, generator
@@ -25,11 +29,19 @@ class Data:
 
     def part(self, rows: Any) -> "Data":
         """Some of the rows, by an index array."""
-        return Data(self.rows.part(rows), self.targets[rows])
+        return Data(self.rows.part(rows), self.targets[self.rows.backend.asarray(rows, np.int64)])
+
+    def slabs(self, order: Any, length: int) -> Iterator[tuple[Array, Targets]]:
+        """(X, targets) in this order (None: their own), so many rows at a time."""
+        return ((X, self.targets[places]) for X, places in self.rows.slabs(order, length))
 
 
 def checked(net: "MLP", X: Any, Y: Any, loss: Loss) -> Data:
-    """X and Y as Data.  Raises ShapeError, DTypeError, DataError."""
+    """X and Y as Data.  Raises ShapeError, DTypeError, DataError, DeviceError."""
+    x_device, y_device = device_of(X), device_of(Y)
+    if x_device != y_device:
+        raise DeviceError(f"X is on {x_device}, Y on {y_device}: move one of them, for example "
+                          "Y = backend.asarray(Y)")  # fmt: skip
     rows = Rows(X, net.sizes[0], net.scaling, net.backend)
     if len(rows) == 0:
         raise ShapeError(f"X is {rows.X.shape}, need at least one row")

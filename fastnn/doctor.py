@@ -1,8 +1,5 @@
 """What is on this machine that matters to fastnn, and what to do about each fault."""
 
-import ctypes
-import ctypes.util
-import importlib.metadata
 import os
 import platform
 from pathlib import Path
@@ -10,19 +7,19 @@ from pathlib import Path
 import numpy as np
 
 import fastnn
+from fastnn import gpu
 from fastnn.datasets import mnist
+from fastnn.errors import DeviceUnavailableError
 
 _PACKAGES = ("numpy", "scipy", "numba", "llvmlite", "safetensors", "pooch", "tqdm",
              "threadpoolctl", "scikit-learn", "matplotlib")  # fmt: skip
-_CUPY = ("cupy", "cupy-cuda12x", "cupy-cuda13x")
-_INSTALL = 'pip install "cupy-cuda13x[ctk]" "numba-cuda[cu13]"'
 
 
 def report() -> list[str]:
     """Lines to print, each a fact, the faults with their remedy."""
     return [
         f"fastnn {fastnn.__version__}, Python {platform.python_version()}, {platform.platform()}",
-        "packages: " + ", ".join(f"{name} {_version(name) or 'missing'}" for name in _PACKAGES),
+        "packages: " + ", ".join(f"{name} {gpu.version(name) or 'missing'}" for name in _PACKAGES),
         f"processor: {platform.machine()}, {os.cpu_count()} cores, {_usable_cores()} usable here",
         *_thread_pools(),
         _kernel_cache(),
@@ -66,38 +63,24 @@ def _data_cache() -> str:
 
 
 def _cuda() -> list[str]:
-    driver = _driver_version()
-    if driver is None:
-        return ["CUDA: no NVIDIA driver (libcuda not found); a GPU needs one from nvidia.com"]
-    installed = [f"{name} {version}" for name in _CUPY if (version := _version(name))]
-    lines = [f"CUDA: the driver supports CUDA {driver // 1000}.{driver % 1000 // 10}"]
-    if not installed:
-        return [*lines, f"CUDA: CuPy is not installed; try: {_INSTALL}"]
-    if len(installed) > 1:
-        return [
-            *lines,
-            f"CUDA: {' and '.join(installed)} are both installed; uninstall all but one",
-        ]
-    return [*lines, f"CUDA: {installed[0]}; this version of fastnn has no CUDA backend yet"]
-
-
-def _driver_version() -> int | None:
-    """As the driver says it: 13000 for CUDA 13.0."""
-    name = "nvcuda.dll" if os.name == "nt" else "libcuda.so.1"
+    driver = gpu.driver_version()
+    packages = gpu.installed(*gpu.CUPYS, "numba-cuda", "cuda-core")
+    lines = [
+        f"CUDA: the driver supports CUDA {driver // 1000}.{driver % 1000 // 10}"
+        if driver else f"CUDA: no NVIDIA driver ({gpu.DRIVER} was not found)",
+        f"CUDA packages: {', '.join(packages) or 'none'}",
+    ]  # fmt: skip
     try:
-        driver = ctypes.CDLL(name)
-    except OSError:
-        return None
-    version = ctypes.c_int()
-    driver.cuDriverGetVersion(ctypes.byref(version))
-    return version.value
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+        backend = fastnn.get_backend("cuda")
+    except DeviceUnavailableError as error:
+        return [*lines, f"CUDA: {error}"]
+    with backend.active():
+        free, total = backend.xp.cuda.runtime.memGetInfo()
+    return [
+        *lines,
+        f"CUDA: {backend.device} is {gpu.name(backend.xp, 0)}, {free / 2**30:.1f} of "
+        f"{total / 2**30:.1f} GiB free; float32 products in full precision, TF32 off",
+    ]
 
 
 def _usable_cores() -> int:

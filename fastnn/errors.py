@@ -6,7 +6,8 @@
     |- DTypeError (TypeError)             an array of the wrong type
     |- DataError (ValueError)             bad content: NaN, a label out of range, a broken file
     |- DeviceError (RuntimeError)         arrays on the wrong device
-    |  `- DeviceUnavailableError          a device that is not there, or lacks a library
+    |  |- DeviceUnavailableError          a device that is not there, or lacks a library
+    |  `- DeviceMemoryError (MemoryError)  a device without enough memory
     |- CheckpointError (OSError)          a saved network that cannot be trusted
     |- DivergenceError (ArithmeticError)  training that stopped being finite
     `- NotFittedError (ValueError, AttributeError)
@@ -41,6 +42,10 @@ class DeviceError(FastnnError, RuntimeError):
 
 class DeviceUnavailableError(DeviceError):
     """A device that is not there, or lacks a driver or library."""
+
+
+class DeviceMemoryError(DeviceError, MemoryError):
+    """A device that has not enough memory; what was trained so far is kept."""
 
 
 class CheckpointError(FastnnError, OSError):

@@ -1,18 +1,26 @@
 """Rows: a network's input, checked once and made ready a few rows at a time.
 
 Raw data stay as they are (uint8 images stay uint8) until they are used: then they become
-(X - offset) * factor in the network's float type.
+(X - offset) * factor in the network's float type.  On a GPU they are copied there raw, once;
+where they would not fit they stay in host memory and are copied as they are used.
 """
 
 import copy
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from fastnn.backend import Array, Backend
-from fastnn.errors import ArgumentError, DataError, DTypeError, FastnnError, ShapeError
-
-BLOCK = 1024  # rows looked at or predicted at once: they and their results fit a CPU's cache
+from fastnn.backend import Array, Backend, device_of
+from fastnn.errors import (
+    ArgumentError,
+    DataError,
+    DeviceError,
+    DTypeError,
+    FastnnError,
+    ShapeError,
+)
+from fastnn.prefetch import prefetched
 
 
 class Scaling:
@@ -22,6 +30,14 @@ class Scaling:
         """Raises ArgumentError unless both are finite numbers or arrays (d,)."""
         self.offset = _numbers("offset", offset, d)
         self.factor = _numbers("factor", factor, d)
+
+    def on(self, backend: Backend) -> "Scaling":
+        """The same, for arrays of this backend."""
+        there = copy.copy(self)
+        there.offset, there.factor = (
+            backend.xp.asarray(numbers) for numbers in (self.offset, self.factor)
+        )
+        return there
 
     def __call__(self, X: Array, dtype: Any) -> Array:
         """(X - offset) * factor as dtype, computed in no less than X's own precision."""
@@ -33,14 +49,16 @@ class Scaling:
 
 
 class Rows:
-    """The rows of X (n, d), which come out of [...] scaled and in the network's type."""
+    """The rows of X (n, d), which come out of [...] on the device, scaled, in its float type."""
 
     def __init__(self, X: Any, d: int, scaling: Scaling | None, backend: Backend) -> None:
-        """Raises ShapeError, DTypeError, DataError; looks at every number once."""
-        self.X = checked_array(X)
+        """Raises ShapeError, DTypeError, DataError, DeviceError; looks at every number once."""
+        self.X, self.backend = placed(X, "X", backend), backend
         if self.X.ndim != 2 or self.X.shape[1] != d:
             raise ShapeError(f"X is {self.X.shape}, need (n, {d})" + _reshape_hint(self.X.shape, d))
-        self.scaling, self.dtype = scaling, backend.dtype
+        if self.X.nbytes <= backend.room:
+            self.X = backend.xp.asarray(self.X)
+        self.scaling = None if scaling is None else scaling.on(backend)
         self._check_finite()
 
     def __len__(self) -> int:
@@ -48,23 +66,43 @@ class Rows:
 
     def __getitem__(self, rows: Any) -> Array:
         """rows is a slice or an index array."""
-        X = self.X[rows] if isinstance(rows, slice) else self.X.take(rows, axis=0)
-        if self.scaling is not None:
-            return self.scaling(X, self.dtype)
-        return np.ascontiguousarray(X, self.dtype)
+        return self._ready(self.X[rows] if isinstance(rows, slice) else self._taken(rows))
 
     def part(self, rows: Any) -> "Rows":
         """Some of the rows, by an index array, checked already."""
         part = copy.copy(self)
-        part.X = self.X.take(rows, axis=0)
+        part.X = self._taken(rows)
         return part
+
+    def slabs(self, order: Array | None, length: int) -> Iterator[tuple[Array, Any]]:
+        """All rows in this order (None: their own), so many at a time, and where each was.
+
+        The places are slices, or index arrays on the device.
+        """
+        cuts = [slice(first, first + length) for first in range(0, len(self), length)]
+        whole = None if order is None else self.backend.asarray(order, np.int64)
+        places = cuts if whole is None else [whole[cut] for cut in cuts]
+        if device_of(self.X) == self.backend.device:
+            return zip((self[place] for place in places), places, strict=True)
+        raw = prefetched(self.X, order, length, self.backend)
+        return zip(map(self._ready, raw), places, strict=True)
+
+    def _taken(self, rows: Array) -> Array:
+        at_home = self.backend.xp if device_of(self.X) == self.backend.device else np
+        return self.X.take(at_home.asarray(rows), axis=0)
+
+    def _ready(self, X: Array) -> Array:
+        X = self.backend.xp.asarray(X)
+        return (
+            self.backend.asarray(X) if self.scaling is None else self.scaling(X, self.backend.dtype)
+        )
 
     def _check_finite(self) -> None:
         if self.X.dtype.kind != "f" and self.scaling is None:
             return
         with np.errstate(all="ignore"):
-            for start in range(0, len(self), BLOCK):
-                block = self[start : start + BLOCK]
+            for start in range(0, len(self), self.backend.block):
+                block = self[start : start + self.backend.block]
                 # One pass: a sum is finite only if its terms are.  It may overflow, so look.
                 if not np.isfinite(block.sum()) and not np.isfinite(block).all():
                     self._refuse(start, block)
@@ -73,10 +111,24 @@ class Rows:
         i, j = (int(k) for k in np.argwhere(~np.isfinite(block))[0])
         value = self.X[start + i, j]
         if np.isfinite(value):
-            raise DataError(f"X[{start + i}, {j}] is {value!s}, beyond {self.dtype} once scaled; "
-                            "use dtype='float64' or scale the data")  # fmt: skip
+            raise DataError(f"X[{start + i}, {j}] is {value!s}, beyond {self.backend.dtype} once "
+                            "scaled; use dtype='float64' or scale the data")  # fmt: skip
         raise DataError(f"X[{start + i}, {j}] is {value!s}, need finite numbers; "
                         "remove or fill such rows first")  # fmt: skip
+
+
+def placed(values: Any, name: str, backend: Backend) -> Array:
+    """values as real numbers where they are: in host memory or on the backend's GPU.
+
+    Raises DTypeError, ShapeError, DataError, and DeviceError for another GPU.
+    """
+    device = device_of(values)
+    if device == "cpu":
+        return checked_array(values, name)
+    if device != backend.device:
+        raise DeviceError(f"{name} is on {device}, the network on {backend.device}: move one of "
+                          f"them, for example net.to({device!r})")  # fmt: skip
+    return _real(backend.xp.asarray(values), name)
 
 
 def checked_array(values: Any, name: str = "X") -> Array:
@@ -97,12 +149,16 @@ def checked_array(values: Any, name: str = "X") -> Array:
         raise ShapeError(
             f"{name} is not rectangular ({error}), need rows of equal length"
         ) from error
+    return _real(array, name)
+
+
+def _real(array: Array, name: str) -> Array:
     if array.dtype.kind not in "biuf":
         hint = f"; of a DataFrame: {name}.to_numpy(float)" if array.dtype.kind == "O" else ""
         if array.dtype.kind == "U" and name == "Y":
             hint = "; words become labels by np.unique(Y, return_inverse=True)"
         raise DTypeError(f"{name} is {array.dtype}, need real numbers{hint}")
-    return array
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def _reshape_hint(shape: tuple[int, ...], d: int) -> str:

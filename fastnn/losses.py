@@ -19,7 +19,7 @@ import numpy as np
 from fastnn.backend import Array, Backend
 from fastnn.checks import choice
 from fastnn.errors import ArgumentError, DataError, ShapeError
-from fastnn.inputs import checked_array
+from fastnn.inputs import placed
 
 FROM_INPUT = ("gelu", "silu")  # their derivative needs the input; the others' the output
 NAMES = ("cross_entropy", "binary_cross_entropy", "squared_error", "mean_squared_error", "huber")
@@ -80,8 +80,11 @@ class Loss:
         self.activation_grad(Z if self.output in FROM_INPUT else A, dZ, dZ)
 
     def targets(self, Y: Any, n: int) -> Targets:
-        """Y checked against this loss and n rows.  Raises ShapeError, DTypeError, DataError."""
-        Y = checked_array(Y, "Y")
+        """Y checked against this loss and n rows, then on the device.
+
+        Raises ShapeError, DTypeError, DataError, DeviceError.
+        """
+        Y = placed(Y, "Y", self.backend)
         if Y.ndim not in (1, 2) or len(Y) != n:
             raise ShapeError(f"Y is {Y.shape} for {n} rows of X, need ({n},) or ({n}, {self.k})")
         _check_finite(Y)
@@ -91,12 +94,11 @@ class Loss:
         return self._of_labels(Y) if is_class_indices else self._of_rows(Y, n)
 
     def _of_labels(self, Y: Array) -> Targets:
-        labels = _checked_labels(Y, self.k)
+        labels = self.backend.asarray(_checked_labels(Y, self.k), np.int64)
         if self.name == "cross_entropy":
             return Targets(labels, labels)
-        rows = np.zeros((len(labels), self.k), self.backend.dtype)
-        rows[np.arange(len(labels)), labels] = 1
-        return Targets(rows, labels)
+        columns = self.backend.xp.arange(self.k)
+        return Targets(self.backend.asarray(labels[:, None] == columns), labels)
 
     def _of_rows(self, Y: Array, n: int) -> Targets:
         if Y.ndim == 1 and self.k > 1:
@@ -113,16 +115,17 @@ class Loss:
         if self.name in _OF_LOGITS:
             _check_each(rows, lambda y: (y >= 0) & (y <= 1), "Y has {}, need 0 <= Y <= 1")
         with np.errstate(over="ignore"):
-            values = np.ascontiguousarray(rows, self.backend.dtype)
+            values = self.backend.asarray(rows)
         _check_each(
             values, np.isfinite, f"Y has a number beyond {self.backend.dtype}, which becomes {{}}"
         )
-        return Targets(values, self._labels_of_rows(rows))
+        named = self._labels_of_rows(rows)
+        return Targets(values, None if named is None else self.backend.asarray(named, np.int64))
 
     def _labels_of_rows(self, rows: Array) -> Array | None:
         if self.k == 1:
             named = self.output == "sigmoid" and bool(((rows == 0) | (rows == 1)).all())
-            return rows[:, 0].astype(np.int64) if named else None
+            return rows[:, 0] if named else None
         one_hot = bool(((rows == 0) | (rows == 1)).all() and (rows.sum(axis=1) == 1).all())
         return rows.argmax(axis=1) if self.name == "cross_entropy" or one_hot else None
 
@@ -139,7 +142,7 @@ def _checked_labels(Y: Array, k: int) -> Array:
     hint = "; two classes are one output of 'sigmoid', or two of 'softmax'" if k == 1 else ""
     _check_each(Y, lambda y: (y >= 0) & (y < k), f"Y has label {{}}, need 0 to {k - 1} "
                 f"for {k} outputs{hint}")  # fmt: skip
-    return Y.astype(np.int64)
+    return Y
 
 
 def _check_finite(Y: Array) -> None:

@@ -1,26 +1,43 @@
 """MLP: a dense network as one flat parameter vector, and the door to everything it does."""
 
+import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
 from fastnn import checkpoint, training
 from fastnn.architecture import Architecture
-from fastnn.backend import Array, get_backend
+from fastnn.backend import Array, device_of, get_backend
 from fastnn.checks import choice, count
 from fastnn.data import checked
 from fastnn.errors import ArgumentError, DataError, ShapeError
 from fastnn.history import History
 from fastnn.initializers import Initializer, draw, initializer
-from fastnn.inputs import BLOCK, Rows, Scaling, checked_array
+from fastnn.inputs import Rows, Scaling, placed
 from fastnn.layers import Dense, Stack
 from fastnn.layout import Layout
 from fastnn.losses import Loss
 from fastnn.optimizers import SGD
 from fastnn.streams import Purpose, checked_seed, generator
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def on_its_device(
+    method: Callable[Concatenate["MLP", P], R],
+) -> Callable[Concatenate["MLP", P], R]:
+    """A method of MLP that works on the network's device."""
+
+    @functools.wraps(method)
+    def with_device(net: "MLP", /, *arguments: P.args, **named: P.kwargs) -> R:
+        with net.backend.active():
+            return method(net, *arguments, **named)
+
+    return with_device
 
 
 class MLP:
@@ -32,6 +49,9 @@ class MLP:
     float64, of the parameters and all arithmetic.  seed: of weights and orders; None draws
     one, and net.seed tells it.  input_scaling: (offset, factor), numbers or (inputs,)
     arrays: X enters as (X - offset) * factor.  class_names: a name per class.
+
+    device: "cpu", "cuda", "cuda:N", "auto", or None for the default.  X and Y may be NumPy
+    arrays or what becomes one, or live on the network's GPU; results are where X is.
 
     Raises ArgumentError, DTypeError, DeviceUnavailableError, and ShapeError or DataError for
     what a callable init returns.
@@ -49,8 +69,9 @@ class MLP:
         init_function = initializer(init)
         self.backend = get_backend(device, dtype)
         self.epochs = self.steps = 0  # trained in the network's life: they index its streams
-        self._allocate()
-        self._initialize(init_function, biases=self.architecture.bias and init == "uniform")
+        with self.backend.active():
+            self._allocate()
+            self._initialize(init_function, biases=self.architecture.bias and init == "uniform")
 
     def _initialize(self, init: Initializer, *, biases: bool) -> None:
         for k, (d, m) in enumerate(pairwise(self.sizes), start=1):
@@ -77,20 +98,22 @@ class MLP:
         integers.  Raises as MLP and set_params_dict do.
         """
         _check_dict(params)
+        backend = get_backend(device)
         depth = sum(name.startswith("W") for name in params)
         missing = [f"W{k}" for k in range(1, depth + 1) if f"W{k}" not in params]
         if depth == 0 or missing:
             raise ArgumentError(f"params has {sorted(params)}, need W1, W2, ... in sequence")
-        weights = [checked_array(params[f"W{k}"], f"W{k}") for k in range(1, depth + 1)]
+        weights = [placed(params[f"W{k}"], f"W{k}", backend) for k in range(1, depth + 1)]
         if any(W.ndim != 2 for W in weights):
             raise ShapeError(f"the weights are {[W.shape for W in weights]}, need (d, m) each")
         dtype = np.result_type(
-            *(checked_array(p, name).dtype for name, p in params.items()), np.float32
+            *(placed(p, name, backend).dtype for name, p in params.items()), np.float32
         )
         net = cls(
             [weights[0].shape[0], *(W.shape[1] for W in weights)], activation, output,
             any(name.startswith("b") for name in params), init="zeros", dtype=dtype,
-            device=device, seed=seed, input_scaling=input_scaling, class_names=class_names,
+            device=backend.device, seed=seed, input_scaling=input_scaling,
+            class_names=class_names,
         )  # fmt: skip
         absent = {name: np.zeros(shape) for name, shape in net.layout.shapes.items()
                   if name not in params and name.startswith("b")}  # fmt: skip
@@ -139,21 +162,23 @@ class MLP:
             self._tensors[f"b{k}"] for k in range(1, len(self.sizes)) if f"b{k}" in self._tensors
         ]
 
+    @on_its_device
     def get_params_dict(self) -> dict[str, np.ndarray[Any, Any]]:
         """{"W1": (d, m), "b1": (m,), ...}, copies in host memory."""
         return {name: self.backend.asnumpy(t).copy() for name, t in self._tensors.items()}
 
+    @on_its_device
     def set_params_dict(self, params: dict[str, Any]) -> None:
         """Take over all arrays or none.
 
-        Raises ArgumentError, ShapeError, DTypeError, DataError.
+        Raises ArgumentError, ShapeError, DTypeError, DataError, DeviceError.
         """
         _check_dict(params)
         if params.keys() != self.layout.shapes.keys():
             raise ArgumentError(f"params has {sorted(params)}, need {list(self.layout.shapes)}")
         ready = {}
         for name, shape in self.layout.shapes.items():
-            array = checked_array(params[name], name)
+            array = placed(params[name], name, self.backend)
             if array.shape != shape:
                 raise ShapeError(f"{name} is {array.shape}, need {shape}")
             with np.errstate(over="ignore"):
@@ -168,8 +193,8 @@ class MLP:
         """Outputs (n, n_out) for X (n, d), or (n_out,) for one sample (d,).
 
         batch_size: rows at once; it changes memory and speed, and a result only by rounding.
-        Safe in many threads at a time.  Raises ShapeError, DTypeError, DataError, and
-        ArgumentError for the batch size.
+        Safe in many threads at a time.  Raises ShapeError, DTypeError, DataError, DeviceError,
+        and ArgumentError for the batch size.
         """
         return self._run(X, self.output, batch_size)
 
@@ -179,6 +204,7 @@ class MLP:
         """As predict, without the output's activation."""
         return self._run(X, "identity", None)
 
+    @on_its_device
     def classify(self, X: Any) -> Array:
         """Classes (n,) int64, or one for one sample: the largest logit, the first of equals;
         for one output that is not softmax, whether its logit is above zero."""
@@ -187,19 +213,22 @@ class MLP:
             return (Z[..., 0] > 0).astype(np.int64)
         return Z.argmax(axis=-1)
 
+    @on_its_device
     def _run(self, X: Any, head: str, batch_size: int | None) -> Array:
-        block = BLOCK if batch_size is None else count("batch_size", batch_size)
-        X = checked_array(X)
+        backend = self.backend
+        block = backend.block if batch_size is None else count("batch_size", batch_size)
+        X = placed(X, "X", backend)
         one = X.ndim == 1 and X.shape == (self.sizes[0],)
-        rows = Rows(X[None] if one else X, self.sizes[0], self.scaling, self.backend)
-        out = self.backend.xp.empty((len(rows), self.sizes[-1]), self.dtype)
+        rows = Rows(X[None] if one else X, self.sizes[0], self.scaling, backend)
+        stays = device_of(X) == backend.device
+        out = (backend.xp if stays else np).empty((len(rows), self.sizes[-1]), self.dtype)
         layers = self.layers(head)
         with np.errstate(all="ignore"):
             for start in range(0, len(rows), block):
                 A = rows[start : start + block]
                 for layer in layers:
                     A = layer(A)
-                out[start : start + block] = A
+                out[start : start + block] = A if stays else backend.asnumpy(A)
         return out[0] if one else out
 
     def layers(self, head: str) -> list[Dense]:
@@ -215,6 +244,7 @@ class MLP:
         """The layers for training under loss on up to `rows` rows at once."""
         return Stack(self._tensors, self.activations, loss, self.layout, rows, self.backend)
 
+    @on_its_device
     def fit(
         self, X: Any, Y: Any, *, loss: str | None = None, optimizer: SGD | None = None,
         epochs: int = 1, batch_size: int | None = 32, shuffle: bool = True,
@@ -244,16 +274,21 @@ class MLP:
             self, X, Y, settings, loss=loss, optimizer=optimizer, validation=validation, seed=seed
         )
 
+    @on_its_device
     def evaluate(self, X: Any, Y: Any, loss: str | None = None) -> dict[str, float]:
         """{"loss": mean per row, "accuracy": fraction}; accuracy only where there are classes."""
         objective = Loss(loss, self.output, self.sizes[-1], self.backend)
         data = checked(self, X, Y, objective)
         return training.evaluate(self.layers("identity"), objective, data)
 
+    @on_its_device
     def gradient(
         self, X: Any, Y: Any, loss: str | None = None, reduction: str = "mean"
     ) -> tuple[float, Array]:
-        """The loss over X and Y as one batch, and its gradient by net.params, flat like it."""
+        """The loss over X and Y as one batch, and its gradient by net.params, flat like it.
+
+        The gradient is where X is.
+        """
         choice("reduction", reduction, ["mean", "sum"])
         objective = Loss(loss, self.output, self.sizes[-1], self.backend)
         data = checked(self, X, Y, objective)
@@ -262,13 +297,26 @@ class MLP:
         scale = 1 / n if reduction == "mean" else 1.0
         with np.errstate(all="ignore"):
             stack.backpropagate(data.rows[:], data.targets.values, w, scale, losses)
-        return float(losses.sum(dtype=np.float64)) * scale, stack.gradient
+        stays = device_of(X) == self.device
+        return (
+            float(losses.sum(dtype=np.float64)) * scale,
+            stack.gradient if stays else self.backend.asnumpy(stack.gradient),
+        )
 
     def to(self, device: str) -> "MLP":
-        """Move to device, in place, and return the network."""
-        self.backend = get_backend(device, self.dtype)
+        """Move to device, in place, and return the network; what was a view of it is none then.
+
+        Raises as get_backend, and DeviceMemoryError; the network is then where it was.
+        """
+        backend = get_backend(device, self.dtype)
+        if backend.device != self.device:
+            state = self.__getstate__()
+            twin = MLP.__new__(MLP)
+            twin.__setstate__(state | {"device": backend.device})
+            vars(self).update(vars(twin))
         return self
 
+    @on_its_device
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network to path, whole or not at all.  fastnn.load reads it back.
 
@@ -289,6 +337,7 @@ class MLP:
                 [self.scaling.offset.shape, self.scaling.factor.shape],
         })  # fmt: skip
 
+    @on_its_device
     def __getstate__(self) -> dict[str, Any]:
         derived = ("backend", "layout", "_tensors")
         state = {name: value for name, value in vars(self).items() if name not in derived}
@@ -298,8 +347,9 @@ class MLP:
         device, params = state.pop("device"), state.pop("params")
         vars(self).update(state)
         self.backend = get_backend(device, params.dtype)
-        self._allocate()
-        self.params[...] = self.backend.asarray(params)
+        with self.backend.active():
+            self._allocate()
+            self.params[...] = self.backend.asarray(params)
 
     def __repr__(self) -> str:
         return f"MLP({self.architecture!r}, dtype={str(self.dtype)!r}, device={self.device!r})"

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastnn.backend import Array
+from fastnn.backend import Array, Backend
 from fastnn.checks import choice, count, flag, number
 from fastnn.data import Data, divided
 from fastnn.errors import ArgumentError, DivergenceError
 from fastnn.history import History
-from fastnn.inputs import BLOCK
 from fastnn.layers import Dense
 from fastnn.losses import Loss
 from fastnn.optimizers import SGD
@@ -26,8 +25,6 @@ from fastnn.streams import Purpose, checked_seed, generator
 
 if TYPE_CHECKING:
     from fastnn.network import MLP
-
-SLAB_BYTES = 2**20  # of input gathered at once: a few batches, which stay in a core's cache
 
 
 @dataclass
@@ -85,12 +82,12 @@ def evaluate(layers: list[Dense], loss: Loss, data: Data) -> dict[str, float]:
 
     The layers end in logits.
     """
-    backend, n = loss.backend, len(data)
+    backend, n, block = loss.backend, len(data), loss.backend.block
     losses, hits = backend.zeros(n), backend.zeros(n)
-    w = backend.zeros(min(n, BLOCK)) + backend.dtype.type(loss.factor)
+    w = backend.zeros(min(n, block)) + backend.dtype.type(loss.factor)
     with np.errstate(all="ignore"):
-        for start in range(0, n, BLOCK):
-            part = slice(start, min(start + BLOCK, n))
+        for start in range(0, n, block):
+            part = slice(start, min(start + block, n))
             Z = data.rows[part]
             for layer in layers:
                 Z = layer(Z)
@@ -99,8 +96,7 @@ def evaluate(layers: list[Dense], loss: Loss, data: Data) -> dict[str, float]:
                 backend.kernels.hits(Z, targets.labels, hits[part])
             dZ = backend.xp.empty_like(Z)  # not looked at
             loss(Z, targets.values, w[: len(Z)], 1.0, dZ, losses[part])
-    figures = {"loss": _mean(losses)}
-    return figures if data.targets.labels is None else figures | {"accuracy": _mean(hits)}
+    return _read(_means(losses, hits, data), backend)
 
 
 class _Run:
@@ -153,54 +149,61 @@ class _Run:
         if self.settings.shuffle:
             order = generator(self.seed, Purpose.ORDER, net.epochs).permutation(len(self.data))
         net.epochs += 1
+        try:
+            self._steps(order, bar)
+        except MemoryError:
+            self._restore(before)
+            raise
+        seen = self._seen(len(self.data)) | {"finite": np.isfinite(net.params).all()}
+        figures = _read(seen, backend)  # the only wait of an epoch
+        if not figures.pop("finite") or not math.isfinite(figures["loss"]):
+            self._diverged(before)
+        self.history.append(figures)
+
+    def _steps(self, order: Array | None, bar: Progress) -> None:
+        """Every batch of an epoch, once."""
         for start, X, targets, labels in self._batches(order):
             n = len(X)
             part = slice(start, start + n)
             scale = 1 / n if self.settings.reduction == "mean" else 1.0
             Z = self.stack.backpropagate(X, targets, self.w[:n], scale, self.losses[part])
             if labels is not None:
-                backend.kernels.hits(Z, labels, self.hits[part])
+                self.net.backend.kernels.hits(Z, labels, self.hits[part])
             self.step()
-            net.steps += 1
+            self.net.steps += 1
             bar.advance(n)
             if bar.is_due():
-                bar.report(len(self.history) + 1, self._figures(start + n))
-        figures = self._figures(len(self.data))  # the only wait of an epoch
-        if not math.isfinite(figures["loss"]) or not np.isfinite(net.params).all():
-            self._diverged(before)
-        self.history.append(figures)
+                bar.report(len(self.history) + 1,
+                           _read(self._seen(start + n), self.net.backend))  # fmt: skip
 
-    def _figures(self, done: int) -> dict[str, float]:
+    def _seen(self, done: int) -> dict[str, Array]:
         """Mean loss, and accuracy where there are classes, of the epoch's first rows."""
-        figures = {"loss": _mean(self.losses[:done])}
-        if self.data.targets.labels is not None:
-            figures["accuracy"] = _mean(self.hits[:done])
-        return figures
+        return _means(self.losses[:done], self.hits[:done], self.data)
 
     def _batches(self, order: Array | None) -> Iterator[tuple[int, Array, Array, Array | None]]:
         """(first position, X, targets, labels) of each batch, cut from gathered slabs."""
-        batch, n = self.batch_size, len(self.data)
-        row_bytes = self.net.sizes[0] * self.net.backend.dtype.itemsize
-        slab = batch * max(1, SLAB_BYTES // (batch * row_bytes))
-        for first in range(0, n, slab):
-            part = slice(first, first + slab) if order is None else order[first : first + slab]
-            X, targets = self.data.rows[part], self.data.targets[part]
+        batch, backend = self.batch_size, self.net.backend
+        row_bytes = self.net.sizes[0] * backend.dtype.itemsize
+        slab = batch * max(1, backend.slab_bytes // (batch * row_bytes))
+        for k, (X, targets) in enumerate(self.data.slabs(order, slab)):
             for i in range(0, len(X), batch):
                 rows = slice(i, i + batch)
                 labels = None if targets.labels is None else targets.labels[rows]
-                yield first + i, X[rows], targets.values[rows], labels
+                yield k * slab + i, X[rows], targets.values[rows], labels
+
+    def _restore(self, before: tuple[Array, int, int]) -> None:
+        params, self.net.epochs, self.net.steps = before
+        self.net.params[...] = params
 
     def _diverged(self, before: tuple[Array, int, int]) -> None:
-        net = self.net
-        finite = np.isfinite(self.losses)
+        finite = self.net.backend.asnumpy(np.isfinite(self.losses))
         what, row = "the loss", int(np.argmin(finite))
         if finite.all():  # then it was the last step that spoilt a parameter, or one before
             what, row = "a parameter", len(finite) - 1
         step, done = row // self.batch_size, row - row % self.batch_size
-        known = [_mean(self.losses[:done])] if done else self.history.loss[-1:]
+        known = [float(_mean(self.losses[:done]))] if done else self.history.loss[-1:]
         last = f"{known[0]:.4g}" if known else "none"
-        params, net.epochs, net.steps = before
-        net.params[...] = params
+        self._restore(before)
         raise DivergenceError(
             f"{what} stopped being finite in epoch {len(self.history) + 1}, step {step + 1}, at "
             f"learning rate {self.learning_rate:g} (last finite loss: {last}); the network is as "
@@ -208,5 +211,14 @@ class _Run:
         )
 
 
-def _mean(x: Array) -> float:
-    return float(x.sum(dtype=np.float64)) / len(x)
+def _means(losses: Array, hits: Array, data: Data) -> dict[str, Array]:
+    loss = {"loss": _mean(losses)}
+    return loss if data.targets.labels is None else loss | {"accuracy": _mean(hits)}
+
+
+def _mean(x: Array) -> Array:
+    return x.sum(dtype=np.float64) / len(x)
+
+
+def _read(seen: dict[str, Array], backend: Backend) -> dict[str, float]:
+    return dict(zip(seen, backend.floats(seen.values()), strict=True))

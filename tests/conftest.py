@@ -5,9 +5,14 @@ FASTNN_REQUIRE_GPU=1 they fail instead.  With NUMBA_ENABLE_CUDASIM=1 the CUDA ke
 Numba's simulator.
 """
 
+import importlib
+import inspect
 import os
+import sys
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numba
@@ -15,8 +20,11 @@ import numpy as np
 import pytest
 
 import fastnn
+import fastnn_kernels
+from fastnn import backend as backends
+from fastnn import gpu as gpus
 from fastnn.errors import DeviceUnavailableError
-from fastnn_kernels import cpu
+from fastnn_kernels import cpu, face
 
 Array = np.ndarray[Any, Any]
 
@@ -36,6 +44,40 @@ def interpreted_kernels_may_warn() -> Iterator[None]:
     """Under NUMBA_DISABLE_JIT=1, for coverage, a kernel is Python on NumPy's scalars."""
     with np.errstate(all="ignore" if numba.config.DISABLE_JIT else None):
         yield
+
+
+@pytest.fixture
+def standin(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A stand-in for CuPy and the CUDA kernels, as a machine with a GPU would have them."""
+    for name in [name for name in sys.modules if name.split(".")[0] == "cupy"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(Path(__file__).parent / "standin")
+    monkeypatch.setattr(gpus, "installed", lambda *_: ["cupy-cuda13x 14.2.0"])
+    cupy = importlib.import_module("cupy")
+    kernels = ModuleType("fastnn_kernels.cuda")
+    for name in inspect.get_annotations(face.Kernels):
+        setattr(kernels, name, _on_memory(getattr(cpu, name)))
+    monkeypatch.setitem(sys.modules, "fastnn_kernels.cuda", kernels)
+    monkeypatch.setattr(fastnn_kernels, "cuda", kernels, raising=False)
+    backends._usable.cache_clear()
+    yield cupy
+    backends._usable.cache_clear()
+    for name in [name for name in sys.modules if name.split(".")[0] == "cupy"]:
+        del sys.modules[name]
+
+
+def _on_memory(kernel: Callable[..., None]) -> Callable[..., None]:
+    return lambda *arguments: kernel(*(getattr(a, "memory", a) for a in arguments))
+
+
+@pytest.fixture(params=["cpu", "standin", ON_GPU])
+def device(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The device on which networks are built: the CPU, a stand-in for a GPU, and a real one."""
+    if request.param == "standin":
+        request.getfixturevalue("standin")
+    name = "cpu" if request.param == "cpu" else gpu().device
+    with fastnn.use_device(name):
+        yield name
 
 
 def gpu() -> fastnn.Backend:

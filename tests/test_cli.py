@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn import cli, datasets, doctor
+from fastnn import cli, datasets
 from fastnn.datasets.packaged import IRIS_NAMES
 from fastnn.workloads import WORKLOADS
 from fastnn_kernels import jit
@@ -584,29 +584,6 @@ def test_doctor_sees_a_cache_that_cannot_be_used(
     assert "cannot be written" in said[0]
     assert "chmod 700" in said[1]
     assert "0 compiled kernels" in said[2]
-
-
-CUDA = {
-    "no driver": (None, {}, "no NVIDIA driver"),
-    "no CuPy": (13000, {}, "CuPy is not installed"),
-    "two CuPys": (12080, {"cupy-cuda12x": "14.0", "cupy-cuda13x": "14.1"}, "both installed"),
-    "CuPy": (12080, {"cupy-cuda12x": "14.2"}, "cupy-cuda12x 14.2"),
-}
-
-
-@pytest.mark.parametrize("name", CUDA)
-def test_doctor_tells_what_the_gpu_lacks(
-    name: str, fastnn_command: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    driver, packages, words = CUDA[name]
-    monkeypatch.setattr(doctor, "_driver_version", lambda: driver)
-    monkeypatch.setattr(doctor, "_version", packages.get)
-
-    lines = [s for s in fastnn_command.good("doctor").splitlines() if s.startswith("CUDA: ")]
-
-    assert words in lines[-1]
-    if driver:
-        assert lines[0] == f"CUDA: the driver supports CUDA {driver // 1000}.{driver % 1000 // 10}"
 
 
 class Terminal(io.StringIO):

@@ -213,12 +213,6 @@ def test_a_bad_optimizer_is_not_built(arguments: dict[str, Any]) -> None:
         fastnn.SGD(**arguments)
 
 
-@pytest.mark.parametrize("device", ["cuda", "cuda:0", "cuda:7"])
-def test_cuda_is_refused_with_what_is_missing(device: str) -> None:
-    with pytest.raises(fastnn.errors.DeviceUnavailableError, match="CUDA backend"):
-        fastnn.get_backend(device)
-
-
 @pytest.mark.parametrize(
     ("Y", "error"),
     [

@@ -18,8 +18,17 @@ HEAVY = ["numba", "cupy", "scipy", "matplotlib", "sklearn", "tqdm", "pooch", "sa
 # A module may import those of earlier lines, and of its own line those before it.
 FLOORS = [
     ["errors", "files", "checks"],
-    ["backend", "streams"],
-    ["architecture", "inputs", "functional", "initializers", "layout", "losses", "layers"],
+    ["gpu", "backend", "streams"],
+    [
+        "architecture",
+        "prefetch",
+        "inputs",
+        "functional",
+        "initializers",
+        "layout",
+        "losses",
+        "layers",
+    ],
     ["optimizers", "history", "progress", "checkpoint"],
     ["data", "training"],
     ["network", "loading"],

@@ -81,7 +81,7 @@ def test_slabs_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None
     whole, cut = iris_net(), iris_net()
 
     whole.fit(X, y, epochs=2, batch_size=7)
-    monkeypatch.setattr(fastnn.training, "SLAB_BYTES", 100)
+    monkeypatch.setattr(fastnn.Backend, "slab_bytes", 100)
     cut.fit(X, y, epochs=2, batch_size=7)
 
     np.testing.assert_array_equal(whole.params, cut.params)

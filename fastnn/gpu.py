@@ -1,0 +1,157 @@
+"""What a GPU needs before it is used, and which of it is missing.
+
+CuPy imports where there is no driver, and then blames the driver's age; it imports without
+its CUDA libraries, and fails at the first product.  So a GPU is usable when it has multiplied
+two matrices and run a kernel, and each thing that can stand in the way has a name here.
+"""
+
+import ctypes
+import importlib.metadata
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+
+from fastnn.errors import DeviceUnavailableError
+from fastnn_kernels.face import Kernels
+
+CUPYS = ("cupy", "cupy-cuda11x", "cupy-cuda12x", "cupy-cuda13x")
+DRIVER = "nvcuda.dll" if os.name == "nt" else "libcuda.so.1"
+FORKED = ("this process was forked from one that used CUDA, which does not survive that; start "
+          "processes with multiprocessing.get_context('spawn')")  # fmt: skip
+_NO_DEVICE, _NOT_INITIALIZED = 100, 3  # of cudaError_t
+
+
+def installed(*packages: str) -> list[str]:
+    """Those of them that are, each as "name version"."""
+    return [f"{name} {found}" for name in packages if (found := version(name))]
+
+
+def driver_version() -> int:
+    """The newest CUDA that the driver supports, 13000 for 13.0; 0 where there is no driver."""
+    try:
+        driver = ctypes.CDLL(DRIVER)
+    except OSError:
+        return 0
+    number = ctypes.c_int()
+    driver.cuDriverGetVersion(ctypes.byref(number))
+    return number.value
+
+
+def install(major: int = 13) -> str:
+    """The command that brings what Python needs for a GPU."""
+    return f'pip install "cupy-cuda{major}x[ctk]" "numba-cuda[cu{major}]"'
+
+
+@contextmanager
+def importing(device: str) -> Iterator[None]:
+    """Around the import of CuPy: say why it cannot be.  Raises DeviceUnavailableError."""
+    cupys = installed(*CUPYS)
+    if len(cupys) > 1:
+        names = " ".join(cupy.split()[0] for cupy in cupys)
+        raise DeviceUnavailableError(
+            f"device {device!r} needs one CuPy, and {' and '.join(cupys)} are installed, which "
+            f"overwrite each other; try: pip uninstall {names}, and then {install()}"
+        )
+    with _needing(device, "CuPy, which is installed but does not load"):
+        try:
+            yield
+        except ModuleNotFoundError as error:
+            if error.name != "cupy":
+                raise
+            too = "" if driver_version() else f" (nor is an NVIDIA driver: no {DRIVER})"
+            raise DeviceUnavailableError(f"device {device!r} needs CuPy, which is not installed"
+                                         f"{too}; try: {install()}") from error  # fmt: skip
+
+
+def check_driver(device: str, cupy: ModuleType) -> None:
+    """Raises DeviceUnavailableError unless there is a driver, and new enough."""
+    runtime = cupy.cuda.runtime
+    with _needing(device, "CuPy's CUDA runtime, which fails"):
+        driver, needed = runtime.driverGetVersion(), runtime.runtimeGetVersion() // 1000
+    if driver == 0:
+        raise DeviceUnavailableError(
+            f"device {device!r} needs an NVIDIA GPU and its driver, and there is no driver (no "
+            f"{DRIVER}); install one from nvidia.com/drivers, or use device='cpu'"
+        )
+    if driver // 1000 < needed:
+        cupy_name = (installed(*CUPYS) or ["cupy"])[0].split()[0]
+        raise DeviceUnavailableError(
+            f"device {device!r}: {cupy_name} needs a driver for CUDA {needed}, and this one "
+            f"supports CUDA {driver // 1000}.{driver % 1000 // 10}; try: pip uninstall "
+            f"{cupy_name}, and then {install(driver // 1000)}, or install a newer driver"
+        )
+
+
+def check_ordinal(device: str, cupy: ModuleType, ordinal: int) -> None:
+    """Raises DeviceUnavailableError unless there is such a GPU."""
+    runtime = cupy.cuda.runtime
+    try:
+        count = runtime.getDeviceCount()
+    except runtime.CUDARuntimeError as error:
+        if error.status == _NOT_INITIALIZED:
+            raise DeviceUnavailableError(f"device {device!r}: {FORKED}") from error
+        if error.status != _NO_DEVICE:
+            raise DeviceUnavailableError(f"device {device!r}: the driver answers {error}; "
+                                         "see what nvidia-smi says") from error  # fmt: skip
+        count = 0
+    if ordinal >= count:
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        hint = "" if visible is None else f", with CUDA_VISIBLE_DEVICES={visible!r}"
+        there = ", ".join(f"cuda:{i}" for i in range(count)) or "none"
+        raise DeviceUnavailableError(f"device {device!r} does not exist: the GPUs are {there}"
+                                     f"{hint}; use one of them, or device='cpu'")  # fmt: skip
+
+
+def try_out(device: str, cupy: ModuleType) -> None:
+    """A product and a sum on the current GPU.  Raises DeviceUnavailableError."""
+    fine = 1 + 2.0**-12  # TF32 keeps 10 bits behind the point and would make it 1
+    with _needing(device, "CuPy's CUDA libraries, which fail", _major(cupy)):
+        product = cupy.full((256, 256), fine, "float32") @ cupy.eye(256, dtype="float32")
+        largest = float((product + 0).max())
+    if largest != fine:
+        raise DeviceUnavailableError(
+            f"device {device!r} rounds float32 products to TF32, and fastnn's float32 is float32; "
+            "unset CUPY_TF32 and NVIDIA_TF32_OVERRIDE"
+        )
+
+
+def try_kernel(device: str, cupy: ModuleType, kernels: Kernels) -> None:
+    """One kernel on the current GPU.  Raises DeviceUnavailableError."""
+    Z, b = cupy.zeros((1, 2), "float32"), cupy.ones(2, "float32")
+    with _needing(device, "numba-cuda for its kernels, which fails", _major(cupy)):
+        kernels.bias_identity(Z, b, Z)
+        total = float(Z.sum())
+    if total != 2:
+        raise DeviceUnavailableError(f"device {device!r} computes 0 + 1 wrongly; see nvidia-smi")
+
+
+def name(cupy: ModuleType, ordinal: int) -> str:
+    """As its maker calls it."""
+    return str(cupy.cuda.runtime.getDeviceProperties(ordinal)["name"].decode())
+
+
+@contextmanager
+def _needing(device: str, what: str, major: int = 13) -> Iterator[None]:
+    """Whatever a foreign library raises in here is the reason why the device cannot be used."""
+    try:
+        yield
+    except DeviceUnavailableError:
+        raise
+    except Exception as error:
+        line = (str(error).strip().splitlines() or [""])[0][:200]
+        reason = f"{type(error).__name__}: {line}"
+        raise DeviceUnavailableError(
+            f"device {device!r} needs {what} ({reason}); try: {install(major)}"
+        ) from error
+
+
+def _major(cupy: ModuleType) -> int:
+    return int(cupy.cuda.runtime.runtimeGetVersion()) // 1000
+
+
+def version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

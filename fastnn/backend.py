@@ -76,10 +76,9 @@ class Backend:
         """The device made the current one, and its faults named; the door to all work on it."""
         return nullcontext()
 
-    @property
-    def block(self) -> int:
-        """Rows looked at or predicted at once: they and their results fit a CPU's cache."""
-        return 1024
+    def block(self, width: int) -> int:
+        """Rows of this width to look at or predict at once: on a CPU they stay in its cache."""
+        return max(1, min(2**10, 2**26 // (width * self.dtype.itemsize)))
 
     @property
     def slab_bytes(self) -> int:
@@ -119,23 +118,23 @@ class CudaBackend(Backend):
         if os.getpid() != self.process:
             raise DeviceError(f"{self.device}: {gpu.FORKED}")
         cuda = self.xp.cuda
-        try:
-            with cuda.Device(self.ordinal):
+        with cuda.Device(self.ordinal):
+            try:
                 yield
-        except cuda.memory.OutOfMemoryError as error:
-            raise DeviceMemoryError(
-                f"{self.device} has not enough memory: {error}; {self.free_bytes():,} bytes are "
-                "free.  Use a smaller batch_size, or pass X as a NumPy array, which need not fit"
-            ) from error
-        except (cuda.runtime.CUDARuntimeError, cuda.driver.CUDADriverError) as error:
-            raise DeviceError(
-                f"{self.device} failed: {error}.  After such a fault the process cannot use it "
-                "again; start a new one, and load what was saved"
-            ) from error
+            except cuda.memory.OutOfMemoryError as error:
+                raise DeviceMemoryError(
+                    f"{self.device} has not enough memory: {error}; {self.free_bytes():,} bytes "
+                    "are free.  Use a smaller batch_size, or give X as a NumPy array, which need "
+                    "not fit"
+                ) from error
+            except (cuda.runtime.CUDARuntimeError, cuda.driver.CUDADriverError) as error:
+                raise DeviceError(
+                    f"{self.device} failed: {error}.  This process cannot use it again; start a "
+                    "new one and load what was saved"
+                ) from error
 
-    @property
-    def block(self) -> int:
-        return 2**15
+    def block(self, width: int) -> int:
+        return max(1, min(2**15, self.slab_bytes // (width * self.dtype.itemsize)))
 
     @property
     def slab_bytes(self) -> int:
@@ -183,30 +182,27 @@ def _auto(dtype: np.dtype[Any]) -> Backend:
 
 
 def _cuda(device: str, dtype: np.dtype[Any]) -> CudaBackend:
-    xp, kernels, process = _usable(device)
+    ordinal = int(device.partition(":")[2] or 0)
+    xp, kernels, process = _usable(ordinal)
     if process != os.getpid():
         raise DeviceUnavailableError(f"device {device!r}: {gpu.FORKED}")
-    ordinal = _ordinal(device)
     return CudaBackend(f"cuda:{ordinal}", xp, kernels, dtype, ordinal, process)
 
 
 @functools.cache
-def _usable(device: str) -> tuple[ModuleType, Kernels, int]:
+def _usable(ordinal: int) -> tuple[ModuleType, Kernels, int]:
     """CuPy, the kernels, and the process that tried them on this GPU, once."""
+    device = f"cuda:{ordinal}" if ordinal else "cuda"
     with gpu.importing(device):
         import cupy.cuda
     gpu.check_driver(device, cupy)
-    gpu.check_ordinal(device, cupy, _ordinal(device))
-    with cupy.cuda.Device(_ordinal(device)):
+    gpu.check_ordinal(device, cupy, ordinal)
+    with cupy.cuda.Device(ordinal):
         gpu.try_out(device, cupy)
         from fastnn_kernels import cuda
 
         gpu.try_kernel(device, cupy, cuda)
     return cupy, cuda, os.getpid()
-
-
-def _ordinal(device: str) -> int:
-    return int(device.partition(":")[2] or 0)
 
 
 def devices() -> list[str]:

@@ -65,7 +65,7 @@ def _product(name: str, product: Callable[[Array, Array], Array]) -> Callable[[A
                              "need equal shapes with an axis")  # fmt: skip
         with np.errstate(all="ignore"):
             product_of = product(T.astype(np.float64), dA.astype(np.float64))
-            return product_of.astype(np.result_type(T, dA))[()]
+            return product_of.astype(np.result_type(T.dtype, dA.dtype))[()]
 
     return _named(grad, f"{name}_grad")
 

@@ -118,8 +118,8 @@ def try_out(device: str, cupy: ModuleType) -> None:
 
 def try_kernel(device: str, cupy: ModuleType, kernels: Kernels) -> None:
     """One kernel on the current GPU.  Raises DeviceUnavailableError."""
-    Z, b = cupy.zeros((1, 2), "float32"), cupy.ones(2, "float32")
     with _needing(device, "numba-cuda for its kernels, which fails", _major(cupy)):
+        Z, b = cupy.zeros((1, 2), "float32"), cupy.ones(2, "float32")
         kernels.bias_identity(Z, b, Z)
         total = float(Z.sum())
     if total != 2:
@@ -138,6 +138,9 @@ def _needing(device: str, what: str, major: int = 13) -> Iterator[None]:
         yield
     except DeviceUnavailableError:
         raise
+    except MemoryError as error:
+        raise DeviceUnavailableError(f"device {device!r} has no memory left ({error}); nvidia-smi "
+                                     "shows who has it") from error  # fmt: skip
     except Exception as error:
         line = (str(error).strip().splitlines() or [""])[0][:200]
         reason = f"{type(error).__name__}: {line}"

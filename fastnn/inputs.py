@@ -100,9 +100,10 @@ class Rows:
     def _check_finite(self) -> None:
         if self.X.dtype.kind != "f" and self.scaling is None:
             return
+        size = self.backend.block(self.X.shape[1])
         with np.errstate(all="ignore"):
-            for start in range(0, len(self), self.backend.block):
-                block = self[start : start + self.backend.block]
+            for start in range(0, len(self), size):
+                block = self[start : start + size]
                 # One pass: a sum is finite only if its terms are.  It may overflow, so look.
                 if not np.isfinite(block.sum()) and not np.isfinite(block).all():
                     self._refuse(start, block)

@@ -216,7 +216,8 @@ class MLP:
     @on_its_device
     def _run(self, X: Any, head: str, batch_size: int | None) -> Array:
         backend = self.backend
-        block = backend.block if batch_size is None else count("batch_size", batch_size)
+        block = backend.block(max(self.sizes))
+        block = block if batch_size is None else count("batch_size", batch_size)
         X = placed(X, "X", backend)
         one = X.ndim == 1 and X.shape == (self.sizes[0],)
         rows = Rows(X[None] if one else X, self.sizes[0], self.scaling, backend)

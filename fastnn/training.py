@@ -82,7 +82,8 @@ def evaluate(layers: list[Dense], loss: Loss, data: Data) -> dict[str, float]:
 
     The layers end in logits.
     """
-    backend, n, block = loss.backend, len(data), loss.backend.block
+    backend, n = loss.backend, len(data)
+    block = backend.block(max(max(layer.W.shape) for layer in layers))
     losses, hits = backend.zeros(n), backend.zeros(n)
     w = backend.zeros(min(n, block)) + backend.dtype.type(loss.factor)
     with np.errstate(all="ignore"):

@@ -47,23 +47,27 @@ def interpreted_kernels_may_warn() -> Iterator[None]:
 
 
 @pytest.fixture
-def standin(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def standin() -> Iterator[Any]:
     """A stand-in for CuPy and the CUDA kernels, as a machine with a GPU would have them."""
-    for name in [name for name in sys.modules if name.split(".")[0] == "cupy"]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.syspath_prepend(Path(__file__).parent / "standin")
-    monkeypatch.setattr(gpus, "installed", lambda *_: ["cupy-cuda13x 14.2.0"])
-    cupy = importlib.import_module("cupy")
     kernels = ModuleType("fastnn_kernels.cuda")
     for name in inspect.get_annotations(face.Kernels):
         setattr(kernels, name, _on_memory(getattr(cpu, name)))
-    monkeypatch.setitem(sys.modules, "fastnn_kernels.cuda", kernels)
-    monkeypatch.setattr(fastnn_kernels, "cuda", kernels, raising=False)
-    backends._usable.cache_clear()
-    yield cupy
-    backends._usable.cache_clear()
-    for name in [name for name in sys.modules if name.split(".")[0] == "cupy"]:
-        del sys.modules[name]
+    with pytest.MonkeyPatch.context() as patch:
+        backends._usable.cache_clear()
+        for name in _modules_of_cupy():
+            patch.delitem(sys.modules, name)  # the real one comes back as it was
+        patch.syspath_prepend(Path(__file__).parent / "standin")
+        patch.setattr(gpus, "installed", lambda *_: ["cupy-cuda13x 14.2.0"])
+        patch.setitem(sys.modules, "fastnn_kernels.cuda", kernels)
+        patch.setattr(fastnn_kernels, "cuda", kernels, raising=False)
+        yield importlib.import_module("cupy")
+        backends._usable.cache_clear()
+        for name in _modules_of_cupy():
+            del sys.modules[name]
+
+
+def _modules_of_cupy() -> list[str]:
+    return [name for name in sys.modules if name.split(".")[0] == "cupy"]
 
 
 def _on_memory(kernel: Callable[..., None]) -> Callable[..., None]:
@@ -78,6 +82,14 @@ def device(request: pytest.FixtureRequest) -> Iterator[str]:
     name = "cpu" if request.param == "cpu" else gpu().device
     with fastnn.use_device(name):
         yield name
+
+
+@pytest.fixture(params=["standin", ON_GPU])
+def on_gpu(request: pytest.FixtureRequest) -> fastnn.Backend:
+    """The backend of a GPU, or of its stand-in."""
+    if request.param == "standin":
+        request.getfixturevalue("standin")
+    return gpu()
 
 
 def gpu() -> fastnn.Backend:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fastnn_kernels import cuda
+from fastnn_kernels import cuda, cuda_jit, jit
 from fastnn_kernels.cuda_jit import ENTRY, Kernel, machine_code
 
 ARRAYS = ["Z", "b", "out", "T", "dA", "Y", "w", "dT", "loss", "p", "g", "v"]
@@ -95,3 +95,46 @@ def test_every_kernel_compiles_without_a_gpu(
 
 def test_every_kernel_is_found() -> None:
     assert len(kernels()) == 32
+
+
+def test_a_launch_passes_the_count_and_the_arguments(
+    standin: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    launched: list[Any] = []
+    modules: list[bytes] = []
+    monkeypatch.setattr(standin.cuda, "Module", lambda: FakeModule(modules, launched),
+                        raising=False)  # fmt: skip
+    monkeypatch.setattr(cuda_jit, "machine_code", lambda ptx, capability: f"{ptx}!".encode())
+    monkeypatch.setattr("importlib.metadata.version", lambda _: "1.0")
+    monkeypatch.setattr(jit, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(Kernel, "ptx", lambda kernel, types, capability: f"{types} {capability}")
+    X, number = standin.ones(300, dtype=np.float32), np.float32(2)
+
+    for kernel in (Kernel(lambda count, X, number, m: None) for _ in range(2)):
+        kernel(300, X, number, 7)
+        kernel(1, X, number, 7)
+        kernel(0, X, number, 7)
+        kernel(1, standin.ones(3), np.float64(2), 7)
+
+    one_process = [((3,), (128,), (300, X, number, 7)), ((1,), (128,), (1, X, number, 7))]
+    assert launched[:2] == launched[3:5] == one_process
+    assert len(launched) == 6
+    assert len(modules) == 4  # float32 and float64, by each
+    assert len(list((tmp_path / "cache").iterdir())) == 2  # but compiled once
+    assert b"float32" in modules[0]
+    assert b" 90!" in modules[0]
+    assert modules[:2] == modules[2:]
+
+
+class FakeModule:
+    """Machine code, as CuPy loads it."""
+
+    def __init__(self, modules: list[bytes], launched: list[Any]) -> None:
+        self.modules, self.launched = modules, launched
+
+    def load(self, code: bytes) -> None:
+        self.modules.append(code)
+
+    def get_function(self, name: str) -> Any:
+        assert name == ENTRY
+        return lambda grid, block, arguments: self.launched.append((grid, block, arguments))

@@ -9,6 +9,7 @@ CPU's.  Nothing here asks a GPU for anything before the first launch.
 With NUMBA_ENABLE_CUDASIM=1 kernels run on NumPy arrays in Numba's simulator.
 """
 
+import importlib.metadata
 import re
 from collections.abc import Callable
 from types import FunctionType, ModuleType
@@ -56,7 +57,8 @@ class Kernel:
 
     def _load(self, types: tuple[Any, ...], cupy: ModuleType) -> Any:
         capability = cupy.cuda.Device().compute_capability  # "90"
-        name = f"{self.body.__module__}.{self.body.__qualname__} {types} sm_{capability}"
+        compiler = importlib.metadata.version("numba-cuda")
+        name = f"{self.body.__qualname__} {types} for sm_{capability} by numba-cuda {compiler}"
         code = jit.load(name)
         if code is None:
             code = machine_code(self.ptx(types, capability), capability)

@@ -1,0 +1,352 @@
+"""Networks on a GPU: what is copied and when, where results are, and what is refused.
+
+`standin` counts; `on_gpu` is a real GPU too, where there is one.
+"""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fastnn
+from fastnn.errors import DataError, DeviceError, DeviceMemoryError, DTypeError
+from fastnn_kernels import face
+
+rng = np.random.default_rng(0)
+IMAGES = rng.integers(0, 256, (1000, 20), np.uint8)
+LABELS = (IMAGES[:, 0] > 127).astype(np.uint8)
+
+
+def image_net(device: str, **changes: Any) -> fastnn.MLP:
+    settings = {"seed": 0, "input_scaling": (0, 1 / 255), "dtype": "float64", **changes}
+    return fastnn.MLP([20, 8, 2], "tanh", device=device, **settings)
+
+
+def params(net: fastnn.MLP) -> Any:
+    return net.backend.asnumpy(net.params)
+
+
+def test_data_are_copied_once_and_raw(standin: Any) -> None:
+    net = image_net("cuda")
+    standin.uploads.clear()
+
+    net.fit(IMAGES, LABELS, epochs=5)
+
+    scaling, labels, order = (np.dtype("f8"), 8), (np.dtype("i8"), 8000), (np.dtype("i8"), 8000)
+    assert standin.uploads == [(np.dtype("u1"), 20_000), scaling, scaling, labels, *[order] * 5]
+
+
+def test_an_epoch_waits_once(standin: Any) -> None:
+    few, many = image_net("cuda"), image_net("cuda")
+
+    standin.waits.clear()
+    few.fit(IMAGES, LABELS, epochs=2, batch_size=7)
+    at_few = len(standin.waits)
+    many.fit(IMAGES, LABELS, epochs=9, batch_size=7)
+
+    assert len(standin.waits) - at_few == at_few + 7
+
+
+def test_an_epoch_gathers_once(standin: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[int] = []
+
+    def take(X: Any, rows: Any, axis: int) -> Any:
+        taken.append(len(rows))
+        return standin.ndarray(X.memory.take(rows.memory, axis))
+
+    monkeypatch.setattr(standin.ndarray, "take", take, raising=False)
+
+    image_net("cuda").fit(IMAGES, LABELS, epochs=3, batch_size=7)
+
+    assert taken == [1000, 1000, 1000]
+
+
+def test_arrays_on_the_gpu_stay_there(standin: Any) -> None:
+    net, X, y = image_net("cuda"), standin.asarray(IMAGES), standin.asarray(LABELS)
+    standin.uploads.clear()
+    standin.waits.clear()
+
+    answers = net.predict(X), net.logits(X), net.classify(X)
+
+    assert all(isinstance(answer, standin.ndarray) for answer in answers)
+    assert all(size < 100 for _, size in standin.uploads)  # the scaling alone
+    assert "get" not in standin.waits
+    net.fit(X, y, epochs=1)
+    assert [size for _, size in standin.uploads if size > 100] == [8000]  # the order
+
+
+def test_results_are_where_the_input_is(on_gpu: fastnn.Backend) -> None:
+    net, twin = image_net("cuda"), image_net("cpu")
+    X, y = on_gpu.xp.asarray(IMAGES), on_gpu.xp.asarray(LABELS)
+
+    for ask in (fastnn.MLP.predict, fastnn.MLP.logits, fastnn.MLP.classify):
+        on_host, on_device, want = ask(net, IMAGES), ask(net, X), ask(twin, IMAGES)
+        assert type(on_host) is np.ndarray
+        assert type(on_device) is on_gpu.xp.ndarray
+        np.testing.assert_allclose(on_host, want, rtol=1e-13)
+        np.testing.assert_allclose(on_gpu.asnumpy(on_device), want, rtol=1e-13)
+    assert net.predict(X[0]).shape == (2,)
+    assert type(net.gradient(IMAGES, LABELS)[1]) is np.ndarray
+    assert type(net.gradient(X, y)[1]) is on_gpu.xp.ndarray
+
+
+def test_training_is_the_same_from_either_side(on_gpu: fastnn.Backend) -> None:
+    from_host, from_device, twin = image_net("cuda"), image_net("cuda"), image_net("cpu")
+    pair = on_gpu.xp.asarray(IMAGES), on_gpu.xp.asarray(LABELS)
+
+    histories = [
+        from_host.fit(IMAGES, LABELS, epochs=3, validation=0.25),
+        from_device.fit(*pair, epochs=3, validation=0.25),
+        twin.fit(IMAGES, LABELS, epochs=3, validation=0.25),
+    ]
+
+    assert params(from_host).tobytes() == params(from_device).tobytes()
+    np.testing.assert_allclose(params(from_host), twin.params, rtol=0, atol=1e-12)
+    for history in histories[:2]:
+        np.testing.assert_allclose(history.val_loss, histories[2].val_loss, rtol=1e-11)
+        assert history.val_accuracy == histories[2].val_accuracy
+    assert from_host.evaluate(*pair) == from_host.evaluate(IMAGES, LABELS)
+
+
+@pytest.mark.parametrize("output", ["softmax", "sigmoid", "identity"])
+@pytest.mark.parametrize("loss", [None, "mean_squared_error"])
+def test_targets_may_live_on_the_gpu(on_gpu: fastnn.Backend, output: str, loss: str | None) -> None:
+    net, twin = (image_net(device, output=output) for device in ("cuda", "cpu"))
+    for Y in (LABELS, np.eye(2)[LABELS]):
+        if output == "sigmoid" and loss is None and Y.ndim == 1:
+            continue
+        there = on_gpu.xp.asarray(Y)
+
+        history = net.fit(on_gpu.xp.asarray(IMAGES), there, loss=loss, epochs=2)
+        want = twin.fit(IMAGES, Y, loss=loss, epochs=2)
+
+        np.testing.assert_allclose(history.loss, want.loss, rtol=1e-11)
+        assert history.accuracy == want.accuracy
+
+
+def test_sides_are_not_mixed(on_gpu: fastnn.Backend) -> None:
+    net, at_home = image_net("cuda"), image_net("cpu")
+    X, y = on_gpu.xp.asarray(IMAGES), on_gpu.xp.asarray(LABELS)
+    before = params(net).tobytes()
+
+    for use in (net.fit, net.evaluate, net.gradient):
+        with pytest.raises(DeviceError, match=r"X is on cuda:0, Y on cpu: move one of them, for "
+                                              r"example Y = backend.asarray\(Y\)"):  # fmt: skip
+            use(X, LABELS)
+        with pytest.raises(DeviceError, match="X is on cpu, Y on cuda:0"):
+            use(IMAGES, y)
+    with pytest.raises(DeviceError, match="of the validation data: X is on cpu, Y on cuda:0"):
+        net.fit(X, y, validation=(IMAGES, y))
+    for ask in (at_home.predict, at_home.classify):
+        with pytest.raises(DeviceError, match=r"X is on cuda:0, the network on cpu: .*net\.to"):
+            ask(X)
+    with pytest.raises(DeviceError, match="W1 is on cuda:0, the network on cpu"):
+        at_home.set_params_dict(at_home.get_params_dict() | {"W1": net.weights[0]})
+
+    assert params(net).tobytes() == before
+
+
+def test_bad_content_on_the_gpu_is_refused(on_gpu: fastnn.Backend) -> None:
+    net = fastnn.MLP([2, 2], device="cuda", seed=0)
+    y = on_gpu.xp.asarray([0, 1])
+    before = params(net).tobytes()
+
+    with pytest.raises(DataError, match=r"X\[1, 0\] is nan, need finite"):
+        net.fit(on_gpu.xp.asarray([[1, 2], [np.nan, 3]]), y)
+    with pytest.raises(DataError, match=r"Y has label 2, need 0 to 1 .*first at row 1\)"):
+        net.fit(on_gpu.xp.ones((2, 2)), y * 2)
+    with pytest.raises(DTypeError, match="X is complex64"):
+        net.predict(on_gpu.xp.ones((2, 2), "complex64"))
+
+    assert params(net).tobytes() == before
+
+
+def test_parameters_come_from_either_side(on_gpu: fastnn.Backend) -> None:
+    net, other = image_net("cuda", seed=1), image_net("cuda", seed=2)
+    there = {"W1": net.weights[0], "b1": net.biases[0], "W2": net.weights[1], "b2": net.biases[1]}
+
+    other.set_params_dict(there)
+    same = fastnn.MLP.from_params(there, "tanh", device="cuda")
+    home = fastnn.MLP.from_params(net.get_params_dict(), "tanh", device="cpu")
+
+    assert same.dtype == np.float64
+    for twin in (other, same, home):
+        assert params(twin).tobytes() == params(net).tobytes()
+
+
+@pytest.mark.parametrize("name", [*face.ELEMENTWISE, "softmax", "log_softmax"])
+def test_functional_takes_arrays_on_the_gpu(name: str, on_gpu: fastnn.Backend) -> None:
+    Z = rng.normal(size=(3, 4)).astype(np.float32)
+    there, function = on_gpu.xp.asarray(Z), getattr(fastnn.functional, name)
+
+    A = function(there)
+
+    assert type(A) is on_gpu.xp.ndarray
+    assert A.dtype == np.float32
+    np.testing.assert_allclose(on_gpu.asnumpy(A), function(Z), rtol=3e-7, atol=1e-9)
+    if name != "log_softmax":
+        grad = getattr(fastnn.functional, f"{name}_grad")
+        got = on_gpu.asnumpy(grad(A, there))
+        np.testing.assert_allclose(got, grad(function(Z), Z), rtol=1e-5, atol=1e-6)
+
+
+class Tensor:
+    """Another library's array on a GPU: an interface, and a device with an index."""
+
+    def __init__(self, array: Any, index: int) -> None:
+        self.__cuda_array_interface__ = array.__cuda_array_interface__
+        self.device = type("device", (), {"index": index})
+        self.array = array
+
+
+def test_arrays_of_other_libraries_tell_their_device(on_gpu: fastnn.Backend) -> None:
+    array = on_gpu.xp.asarray(IMAGES)
+
+    assert fastnn.backend.device_of(Tensor(array, 1)) == "cuda:1"
+    assert fastnn.backend.device_of(array) == "cuda:0"
+    assert fastnn.backend.device_of(IMAGES) == fastnn.backend.device_of([1]) == "cpu"
+    with pytest.raises(DeviceError, match="X is on cuda:1, the network on cuda:0"):
+        image_net("cuda").predict(Tensor(array, 1))
+
+
+def test_a_network_keeps_to_its_gpu(standin: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(standin.cuda.runtime, "count", 2)
+
+    net = image_net("cuda:1")
+    net.fit(IMAGES, LABELS, validation=0.1)
+    with standin.cuda.Device(1):
+        X = standin.asarray(IMAGES)
+
+    assert {W.device.id for W in net.weights} == {1}
+    assert net.predict(X).device.id == 1
+    with pytest.raises(DeviceError, match="X is on cuda:1, the network on cuda:0"):
+        image_net("cuda:0").predict(X)
+    assert params(net.to("cuda:0")).shape == net.params.shape
+
+
+def test_data_beyond_the_gpu_stream_through_it(standin: Any) -> None:
+    X = rng.normal(size=(5000, 20))
+    y = (X[:, 0] > 0).astype(int)
+    nets = [image_net(device, input_scaling=None) for device in ("cuda", "cpu")]
+    standin.cuda.Stream.waited.clear()
+
+    with standin.cuda.limit(400_000):  # X alone has 800,000 bytes
+        standin.uploads.clear()
+        history = nets[0].fit(X, y, epochs=2, batch_size=16, validation=0.2)
+        slabs = [size for dtype, size in standin.uploads if dtype == np.float64]
+        waits_for_copies = [w for w in standin.waits if w == "set"]
+        outputs = nets[0].predict(X)
+    want = nets[1].fit(X, y, epochs=2, batch_size=16, validation=0.2)
+
+    assert params(nets[0]).tobytes() == nets[1].params.tobytes()
+    assert history.val_loss == want.val_loss
+    np.testing.assert_array_equal(outputs, nets[1].predict(X))
+    assert max(slabs) < 400_000
+    assert waits_for_copies == []  # all from pinned memory
+    copies = {stream for stream, _ in standin.cuda.Stream.waited}
+    assert len(copies) == 1 + 2  # each epoch's copies wait for the work, and the work for them
+
+
+def test_streamed_integers_travel_as_they_are(standin: Any) -> None:
+    wide = np.tile(IMAGES, 10)
+    streamed, resident = (
+        fastnn.MLP([200, 2], device="cuda", seed=0, input_scaling=(0, 1 / 255)) for _ in range(2)
+    )
+    resident.fit(wide, LABELS, epochs=2)
+
+    with standin.cuda.limit(300_000):
+        standin.uploads.clear()
+        streamed.fit(wide, LABELS, epochs=2)
+
+    raw = [size for dtype, size in standin.uploads if dtype == np.uint8]
+    assert len(raw) > 4
+    assert sum(raw) == 3 * wide.nbytes  # looked at once, and used in two epochs
+    assert params(streamed).tobytes() == params(resident).tobytes()
+
+
+def test_out_of_memory_names_bytes_and_keeps_the_network(standin: Any) -> None:
+    net = image_net("cuda")
+    net.fit(IMAGES, LABELS)
+    before = params(net).tobytes(), net.epochs, net.steps
+
+    words = r"cuda:0 has not enough memory: .* [\d,]+ bytes.*; [\d,]+ bytes are free"
+    for spare in (0, 1000, 9000, 20_000, 40_000):
+        with standin.cuda.limit(spare), pytest.raises(DeviceMemoryError, match=words) as caught:
+            net.fit(IMAGES, LABELS, batch_size=None)
+        assert isinstance(caught.value, MemoryError)
+        assert (params(net).tobytes(), net.epochs, net.steps) == before
+    net.fit(IMAGES, LABELS, batch_size=10)
+
+
+def test_out_of_memory_in_the_middle_restores_the_epochs_start(
+    standin: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net = image_net("cuda")
+    before = params(net).tobytes()
+    steps = iter(range(100))
+
+    class Hungry(fastnn.SGD):
+        def begin(self, p: Any, g: Any, backend: Any) -> Any:
+            step = super().begin(p, g, backend)
+            return lambda: standin.cuda.memory.take(2**40) if next(steps) == 9 else step()
+
+    with pytest.raises(DeviceMemoryError, match="Out of memory allocating"):
+        net.fit(IMAGES, LABELS, optimizer=Hungry(0.1))
+
+    assert params(net).tobytes() == before
+    assert (net.epochs, net.steps) == (0, 0)
+
+
+def test_a_network_that_does_not_fit_stays_where_it_was(standin: Any) -> None:
+    net = image_net("cpu")
+    weights = net.weights[0]
+    fastnn.get_backend("cuda")
+
+    with standin.cuda.limit(100), pytest.raises(DeviceMemoryError):
+        net.to("cuda")
+
+    assert net.device == "cpu"
+    assert net.weights[0] is not None
+    assert np.shares_memory(net.weights[0], weights)
+
+
+@pytest.mark.parametrize("kind", ["CUDARuntimeError", "CUDADriverError"])
+def test_a_gpu_that_fails_is_named(
+    kind: str, standin: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net, cuda = image_net("cuda"), standin.cuda
+    error = cuda.runtime.CUDARuntimeError(700, "cudaErrorIllegalAddress") if "Run" in kind else (
+        cuda.driver.CUDADriverError("CUDA_ERROR_ILLEGAL_ADDRESS")
+    )  # fmt: skip
+
+    def fail(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(net.backend.kernels, "bias_tanh", fail)
+
+    with pytest.raises(
+        DeviceError, match=r"cuda:0 failed: .*(?i:address).*start a new one"
+    ) as caught:
+        net.predict(IMAGES)
+    assert not isinstance(caught.value, MemoryError)
+
+
+def test_a_network_moves_there_and_back(on_gpu: fastnn.Backend) -> None:
+    net = image_net("cpu", class_names=("dark", "light"))
+    want, before = net.predict(IMAGES), net.params.tobytes()
+
+    assert net.to("cuda") is net
+    assert net.device == "cuda:0"
+    np.testing.assert_allclose(net.predict(IMAGES), want, rtol=1e-13)
+    assert net.to("cuda:0").to("cpu").params.tobytes() == before
+    assert (net.class_names, net.seed) == (("dark", "light"), 0)
+    np.testing.assert_array_equal(net.predict(IMAGES), want)
+
+
+def test_repeats_on_the_gpu_are_bit_equal(on_gpu: fastnn.Backend) -> None:
+    nets = [image_net("cuda", dtype="float32") for _ in range(3)]
+
+    for net in nets:
+        net.fit(IMAGES, LABELS, epochs=4, batch_size=33, optimizer=fastnn.SGD(0.1, 0.9))
+
+    assert len({params(net).tobytes() for net in nets}) == 1

@@ -93,10 +93,14 @@ class Backend:
 
 @dataclass(frozen=True, slots=True)
 class CudaBackend(Backend):
-    """A GPU.  Everything but asnumpy returns before the GPU has done it."""
+    """A GPU.  What does not wait for it returns before it has done its work."""
 
     ordinal: int
     process: int  # that found it usable
+
+    def asarray(self, x: Any, dtype: Any = None) -> Array:
+        with self.active():
+            return Backend.asarray(self, x, dtype)
 
     def asnumpy(self, x: Array) -> np.ndarray[Any, Any]:
         return np.asarray(self.xp.asnumpy(x))
@@ -106,7 +110,8 @@ class CudaBackend(Backend):
         return [float(number) for number in self.asnumpy(together)]
 
     def zeros(self, size: int) -> Array:
-        return self.xp.zeros(size, self.dtype)  # each allocation is aligned to 512 bytes
+        with self.active():
+            return self.xp.zeros(size, self.dtype)  # each allocation is aligned to 512 bytes
 
     def synchronize(self) -> None:
         with self.active():

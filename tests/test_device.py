@@ -218,6 +218,7 @@ def test_a_network_keeps_to_its_gpu(standin: Any, monkeypatch: pytest.MonkeyPatc
         X = standin.asarray(IMAGES)
 
     assert {W.device.id for W in net.weights} == {1}
+    assert net.backend.asarray([1]).device.id == net.backend.zeros(1).device.id == 1
     assert net.predict(X).device.id == 1
     with pytest.raises(DeviceError, match="X is on cuda:1, the network on cuda:0"):
         image_net("cuda:0").predict(X)

@@ -282,3 +282,19 @@ def test_the_real_driver_is_asked_for_its_version() -> None:
     version = gpu.driver_version()
 
     assert version == 0 or version >= 11000
+
+
+@pytest.mark.parametrize(("required", "outcome"), [("", "1 skipped"), ("1", "1 error")])
+def test_a_missing_gpu_skips_unless_it_is_required(required: str, outcome: str) -> None:
+    environment = {**os.environ, "FASTNN_REQUIRE_GPU": required, "CUDA_VISIBLE_DEVICES": ""}
+    test = Path(__file__).parent / "test_kernels.py"
+
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider",
+         f"{test}::test_hits"],
+        env=environment, cwd=test.parent.parent, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert outcome in run.stdout
+    assert "device 'cuda'" in run.stdout
+    assert (run.returncode == 0) is (not required)

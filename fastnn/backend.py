@@ -182,7 +182,7 @@ def _auto(dtype: np.dtype[Any]) -> Backend:
         _log.info("device auto: using cpu, because %s", error)
         return get_backend("cpu", dtype)
     _log.info("device auto: using %s, because it works: %s", backend.device,
-              gpu.name(backend.xp, backend.ordinal))  # fmt: skip
+              gpu.name_of(backend.xp, backend.ordinal))  # fmt: skip
     return backend
 
 

@@ -78,7 +78,7 @@ def _cuda() -> list[str]:
         free, total = backend.xp.cuda.runtime.memGetInfo()
     return [
         *lines,
-        f"CUDA: {backend.device} is {gpu.name(backend.xp, 0)}, {free / 2**30:.1f} of "
+        f"CUDA: {backend.device} is {gpu.name_of(backend.xp, 0)}, {free / 2**30:.1f} of "
         f"{total / 2**30:.1f} GiB free; float32 products in full precision, TF32 off",
     ]
 

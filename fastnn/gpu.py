@@ -27,6 +27,13 @@ def installed(*packages: str) -> list[str]:
     return [f"{name} {found}" for name in packages if (found := version(name))]
 
 
+def version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
 def driver_version() -> int:
     """The newest CUDA that the driver supports, 13000 for 13.0; 0 where there is no driver."""
     try:
@@ -75,11 +82,11 @@ def check_driver(device: str, cupy: ModuleType) -> None:
             f"{DRIVER}); install one from nvidia.com/drivers, or use device='cpu'"
         )
     if driver // 1000 < needed:
-        cupy_name = (installed(*CUPYS) or ["cupy"])[0].split()[0]
+        name = (installed(*CUPYS) or ["cupy"])[0].split()[0]
+        older = f"try: pip uninstall {name}, and then {install(12)}, or " if driver >= 12000 else ""
         raise DeviceUnavailableError(
-            f"device {device!r}: {cupy_name} needs a driver for CUDA {needed}, and this one "
-            f"supports CUDA {driver // 1000}.{driver % 1000 // 10}; try: pip uninstall "
-            f"{cupy_name}, and then {install(driver // 1000)}, or install a newer driver"
+            f"device {device!r}: {name} needs a driver for CUDA {needed}, and this one supports "
+            f"CUDA {driver // 1000}.{driver % 1000 // 10}; {older}install a newer driver"
         )
 
 
@@ -126,7 +133,7 @@ def try_kernel(device: str, cupy: ModuleType, kernels: Kernels) -> None:
         raise DeviceUnavailableError(f"device {device!r} computes 0 + 1 wrongly; see nvidia-smi")
 
 
-def name(cupy: ModuleType, ordinal: int) -> str:
+def name_of(cupy: ModuleType, ordinal: int) -> str:
     """As its maker calls it."""
     return str(cupy.cuda.runtime.getDeviceProperties(ordinal)["name"].decode())
 
@@ -151,10 +158,3 @@ def _needing(device: str, what: str, major: int = 13) -> Iterator[None]:
 
 def _major(cupy: ModuleType) -> int:
     return int(cupy.cuda.runtime.runtimeGetVersion()) // 1000
-
-
-def version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None

@@ -72,6 +72,10 @@ FAULTS: dict[str, tuple[Fault, list[str]]] = {
          'try: pip uninstall cupy-cuda13x, and then pip install "cupy-cuda12x[ctk]" '
          '"numba-cuda[cu12]", or install a newer driver'],
     ),
+    "a driver too old for any": (
+        lambda cupy, patch: patch.setattr(cupy.cuda.runtime, "driver", 11080),
+        ["this one supports CUDA 11.8; install a newer driver"],
+    ),
     "no GPU": (
         lambda cupy, patch: patch.setattr(cupy.cuda.runtime, "count", 0),
         ["device 'cuda' does not exist: the GPUs are none", "device='cpu'"],

@@ -13,6 +13,8 @@ import fastnn
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
+pytestmark = pytest.mark.usefixtures("device")
+
 STEPS, BATCH = 400, 32
 BOUND = {"float32": 5e-6, "float64": 1e-12}
 OPTIMIZERS = [
@@ -26,22 +28,27 @@ OPTIMIZERS = [
 
 def torch_net(net: fastnn.MLP, activation: Any) -> Any:
     layers: list[Any] = []
-    for W, b in zip(net.weights, net.biases, strict=True):
+    tensors = iter(net.get_params_dict().values())
+    for W, b in zip(tensors, tensors, strict=True):
         linear = torch.nn.Linear(*W.shape, dtype=getattr(torch, str(net.dtype)))
         with torch.no_grad():
             linear.weight.copy_(torch.from_numpy(W.T.copy()))
-            linear.bias.copy_(torch.from_numpy(b.copy()))
+            linear.bias.copy_(torch.from_numpy(b))
         layers += [linear, activation()]
     return torch.nn.Sequential(*layers[:-1])
 
 
 def difference(net: fastnn.MLP, twin: Any) -> float:
     theirs = [p.detach().numpy().T for p in twin.parameters()]
-    ours = [t for pair in zip(net.weights, net.biases, strict=True) for t in pair]
+    ours = net.get_params_dict().values()
     worst = max(float(np.abs(a - b).max()) for a, b in zip(ours, theirs, strict=True))
     return worst / max(float(np.abs(t).max()) for t in theirs)
 
 
+# Not on the stand-in, which rounds as the CPU does and takes as long.
+@pytest.mark.parametrize(
+    "device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)], indirect=True
+)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("extra", OPTIMIZERS, ids=str)
 def test_sgd_follows_pytorch_for_400_steps(extra: dict[str, Any], dtype: str, mnist: Any) -> None:

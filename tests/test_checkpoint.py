@@ -277,11 +277,16 @@ def rejection(path: Path) -> Iterator[None]:
     assert peak < 2**20 + 8 * path.stat().st_size
 
 
+def flat(net: fastnn.MLP) -> Any:
+    """net.params in host memory."""
+    return net.backend.asnumpy(net.params)
+
+
 def assert_equal(got: fastnn.MLP, want: fastnn.MLP) -> None:
     assert got.architecture == want.architecture
     assert (got.seed, got.epochs, got.steps) == (want.seed, want.epochs, want.steps)
     assert got.dtype == want.dtype
-    assert got.params.tobytes() == want.params.tobytes()
+    assert flat(got).tobytes() == flat(want).tobytes()
     assert (got.scaling is None) == (want.scaling is None)
     if got.scaling is not None and want.scaling is not None:
         for numbers, others in zip(
@@ -291,7 +296,7 @@ def assert_equal(got: fastnn.MLP, want: fastnn.MLP) -> None:
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_loaded_network_is_bit_for_bit_the_saved_one(name: str, path: Path) -> None:
+def test_a_loaded_network_is_bit_for_bit_the_saved_one(name: str, path: Path, device: str) -> None:
     net = fastnn.MLP(**{"seed": 5, **NETWORKS[name]})
     net.epochs, net.steps = 12, 2**40
 
@@ -299,12 +304,32 @@ def test_a_loaded_network_is_bit_for_bit_the_saved_one(name: str, path: Path) ->
     loaded = fastnn.load(path)
 
     assert_equal(loaded, net)
-    assert loaded.params.ctypes.data % ALIGNMENT == 0
+    assert loaded.device == device
     X = np.random.default_rng(0).normal(size=(7, net.sizes[0]))
     assert loaded.predict(X).tobytes() == net.predict(X).tobytes()
 
 
-def test_training_goes_on_after_loading_as_if_never_saved(path: Path) -> None:
+def test_a_network_goes_from_device_to_device_in_the_same_file(
+    device: str, path: Path, tmp_path: Path
+) -> None:
+    X, y = fastnn.datasets.load_iris()
+    net = fastnn.MLP([4, 5, 3], seed=1, dtype="float64", device="cpu", input_scaling=(5, 0.5))
+    net.fit(X, y)
+
+    net.save(path)
+    there = fastnn.load(path, device=device)
+    there.save(tmp_path / "there")
+    back = fastnn.load(tmp_path / "there", device="cpu")
+
+    assert (there.device, back.device) == (device, "cpu")
+    assert_equal(there, net)
+    assert_equal(back, net)
+    assert (tmp_path / "there").read_bytes() == path.read_bytes()
+    np.testing.assert_allclose(there.predict(X), net.predict(X), rtol=1e-13)
+    assert back.predict(X).tobytes() == net.predict(X).tobytes()
+
+
+def test_training_goes_on_after_loading_as_if_never_saved(path: Path, device: str) -> None:
     X, y = fastnn.datasets.load_iris()
     whole, part = (fastnn.MLP([4, 5, 3], seed=1) for _ in range(2))
 
@@ -330,7 +355,7 @@ def test_a_path_may_be_a_string_without_a_folder(
     assert os.listdir() == ["net"]
 
 
-def test_other_readers_of_safetensors_see_named_tensors(path: Path) -> None:
+def test_other_readers_of_safetensors_see_named_tensors(path: Path, device: str) -> None:
     net = fastnn.MLP([3, 4, 2], seed=1, input_scaling=(2, [3, 4, 5]), dtype="float64")
 
     net.save(path)
@@ -454,7 +479,7 @@ class Bomb:
         return os.system, ("echo fastnn-read-a-pickle",)
 
 
-def test_what_load_would_refuse_is_not_saved(path: Path) -> None:
+def test_what_load_would_refuse_is_not_saved(path: Path, device: str) -> None:
     net = fastnn.MLP([2, 3], seed=0)
     net.save(path)
     before = path.read_bytes()
@@ -466,7 +491,7 @@ def test_what_load_would_refuse_is_not_saved(path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_the_same_network_makes_the_same_file(saved: bytes, tmp_path: Path) -> None:
+def test_the_same_network_makes_the_same_file(saved: bytes, tmp_path: Path, device: str) -> None:
     for path in [tmp_path / "one", tmp_path / "two"]:
         (tmp_path / "file").write_bytes(saved)
         fastnn.load(tmp_path / "file").save(path)
@@ -634,17 +659,29 @@ COPIES: dict[str, Callable[[fastnn.MLP], fastnn.MLP]] = {
 
 @pytest.mark.parametrize("name", COPIES)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_copy_is_a_network_of_its_own(name: str, dtype: str) -> None:
+def test_a_copy_is_a_network_of_its_own(name: str, dtype: str, device: str) -> None:
     net = fastnn.MLP([3, 5, 2], seed=1, dtype=dtype, input_scaling=(1, [1, 2, 3]))
-    before = net.params.tobytes()
+    before = flat(net).tobytes()
 
     copied = COPIES[name](net)
 
     assert_equal(copied, net)
-    assert copied.params.ctypes.data % ALIGNMENT == 0
-    assert not np.shares_memory(copied.params, net.params)
+    assert copied.device == device
     copied.weights[0][...] = 9
     copied.fit(np.zeros((4, 3)), np.zeros(4, int))
-    assert net.params.tobytes() == before
+    assert flat(net).tobytes() == before
     assert (net.epochs, copied.epochs) == (0, 1)
-    assert copied.get_params_dict()["W1"].tobytes() == copied.weights[0].tobytes()
+    W1 = copied.backend.asnumpy(copied.weights[0])
+    assert copied.get_params_dict()["W1"].tobytes() == W1.tobytes()
+
+
+@pytest.mark.parametrize("name", COPIES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_copies_and_what_is_loaded_are_aligned_and_apart(name: str, dtype: str, path: Path) -> None:
+    net = fastnn.MLP([3, 5, 2], seed=1, dtype=dtype)
+
+    net.save(path)
+
+    for other in (COPIES[name](net), fastnn.load(path)):
+        assert other.params.ctypes.data % ALIGNMENT == 0
+        assert not np.shares_memory(other.params, net.params)

@@ -25,6 +25,11 @@ GOLDEN = {
 }
 
 
+def flat(net: fastnn.MLP) -> Any:
+    """net.params in host memory."""
+    return net.backend.asnumpy(net.params)
+
+
 def sha(x: Any) -> str:
     return hashlib.sha256(np.ascontiguousarray(x).tobytes()).hexdigest()[:16]
 
@@ -55,10 +60,10 @@ def test_golden_hash_of_masks() -> None:
     assert sha(bits.astype("<u4")) == GOLDEN["masks"]
 
 
-def test_golden_hash_of_a_network() -> None:
+def test_golden_hash_of_a_network(device: str) -> None:
     net = fastnn.MLP([20, 10, 5], seed=7)
 
-    assert sha(net.params.astype("<f4")) == GOLDEN["network"]
+    assert sha(flat(net).astype("<f4")) == GOLDEN["network"]
 
 
 def test_streams_of_purposes_and_indices_differ() -> None:
@@ -75,6 +80,57 @@ def test_dtypes_begin_with_the_same_weights() -> None:
 
     for a, b in zip(one.weights, two.weights, strict=True):
         np.testing.assert_array_equal(a, b.astype(np.float32))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("init", ["xavier", "uniform", "he_normal"])
+def test_devices_begin_with_the_same_weights(init: str, dtype: str, device: str) -> None:
+    there, here = (
+        fastnn.MLP([5, 4, 3], init=init, seed=1, dtype=dtype, device=name)
+        for name in (device, "cpu")
+    )
+
+    assert (there.device, here.device) == (device, "cpu")
+    assert flat(there).tobytes() == flat(here).tobytes()
+
+
+# The stand-in computes with NumPy and the CPU's kernels: what could differ there is what is done,
+# not how it rounds.  A GPU adds in other orders and has an exp of its own, 1e-16 a step.
+WITHIN_ROUNDING = pytest.mark.parametrize(
+    ("device", "bound"),
+    [("cpu", 0), ("standin", 0), pytest.param("cuda", 1e-12, marks=pytest.mark.gpu)],
+    indirect=["device"],
+)
+
+
+@WITHIN_ROUNDING
+def test_devices_see_the_same_order_and_learn_the_same(device: str, bound: float) -> None:
+    X, y = fastnn.datasets.load_iris()
+    there, here = (
+        fastnn.MLP([4, 5, 3], "tanh", seed=1, dtype="float64", device=name)
+        for name in (device, "cpu")
+    )
+
+    got, want = (net.fit(X, y, epochs=3, validation=0.2) for net in (there, here))
+
+    assert np.abs(flat(there) - flat(here)).max() <= bound * np.abs(flat(here)).max()
+    assert got.val_loss == pytest.approx(want.val_loss, rel=bound, abs=0)
+
+
+@WITHIN_ROUNDING
+def test_training_goes_on_on_another_device(device: str, bound: float) -> None:
+    X, y = fastnn.datasets.load_iris()
+    moved, stayed = (
+        fastnn.MLP([4, 5, 3], "tanh", seed=1, dtype="float64", device="cpu") for _ in range(2)
+    )
+
+    moved.fit(X, y)
+    moved.to(device).fit(X, y)
+    moved.to("cpu").fit(X, y)
+    stayed.fit(X, y, epochs=3)
+
+    assert (moved.epochs, moved.steps) == (stayed.epochs, stayed.steps)
+    assert np.abs(moved.params - stayed.params).max() <= bound * np.abs(stayed.params).max()
 
 
 HERE = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -99,20 +155,20 @@ def test_two_processes_give_the_same_bytes() -> None:
     assert len(runs.pop()) == 65
 
 
-def test_two_networks_give_the_same_bytes_and_another_seed_others() -> None:
+def test_two_networks_give_the_same_bytes_and_another_seed_others(device: str) -> None:
     X, y = fastnn.datasets.load_iris()
 
     def trained(seed: int, fit_seed: int | None = None) -> bytes:
         net = fastnn.MLP([4, 5, 3], seed=seed)
         net.fit(X, y, epochs=2, seed=fit_seed)
-        return bytes(net.params.tobytes())
+        return bytes(flat(net).tobytes())
 
     assert trained(1) == trained(1)
     assert trained(1) != trained(2)
     assert trained(1) != trained(1, fit_seed=5)
 
 
-def test_epochs_count_over_the_life_of_a_network() -> None:
+def test_epochs_count_over_the_life_of_a_network(device: str) -> None:
     X, y = fastnn.datasets.load_iris()
     at_once, in_parts = fastnn.MLP([4, 5, 3], seed=0), fastnn.MLP([4, 5, 3], seed=0)
 
@@ -121,7 +177,7 @@ def test_epochs_count_over_the_life_of_a_network() -> None:
         in_parts.fit(X, y)
 
     assert in_parts.epochs == at_once.epochs == 3
-    np.testing.assert_array_equal(in_parts.params, at_once.params)
+    np.testing.assert_array_equal(flat(in_parts), flat(at_once))
 
 
 def test_seed_none_draws_one_and_tells_it() -> None:

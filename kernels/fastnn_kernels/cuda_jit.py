@@ -9,6 +9,7 @@ CPU's.  Nothing here asks a GPU for anything before the first launch.
 With NUMBA_ENABLE_CUDASIM=1 kernels run on NumPy arrays in Numba's simulator.
 """
 
+import contextlib
 import importlib.metadata
 import re
 from collections.abc import Callable
@@ -24,6 +25,16 @@ from fastnn_kernels import jit
 ENTRY = "kernel"  # what each is called in its machine code
 THREADS = 128  # of a block: four warps; no kernel shares anything within one
 SIMULATED = bool(numba.config.ENABLE_CUDASIM)
+
+if not SIMULATED and not hasattr(np, "row_stack"):
+    # NumPy 2.5 took it away, and numba-cuda's compiler, which is maintained for older ones alone,
+    # asks for it when it is first imported.
+    vars(np)["row_stack"] = np.vstack
+    try:
+        with contextlib.suppress(ImportError):  # Numba's own CUDA does not need it
+            from numba.cuda.np import arrayobj as _arrayobj  # noqa: F401
+    finally:
+        del vars(np)["row_stack"]
 
 
 class Kernel:

@@ -83,9 +83,12 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801
     def __iter__(self) -> Any:
         return (self[i] for i in range(len(self)))
 
-    def get(self) -> Any:
+    def get(self, out: Any = None) -> Any:
         waits.append("get")
-        return self.memory.copy()
+        if out is None:
+            return self.memory.copy()
+        out[...] = self.memory
+        return out
 
     def set(self, array: Any, stream: Any = None) -> None:
         if stream is None or not cuda.is_pinned(array):
@@ -177,6 +180,10 @@ def matmul(a: ndarray, b: ndarray, out: Any = None) -> Any:
 
 def dot(a: ndarray, b: ndarray, out: Any = None) -> Any:
     return matmul(a, b, out)
+
+
+def copyto(dst: ndarray, src: ndarray) -> None:
+    dst.memory[...] = _inside(src)
 
 
 def get_default_memory_pool() -> Any:

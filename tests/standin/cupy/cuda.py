@@ -109,26 +109,59 @@ class Stream:
     def synchronize(self) -> None:
         pass
 
+    def __enter__(self) -> "Stream":
+        _current.append(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _current.pop()
+
+    def begin_capture(self) -> None:
+        if self not in _current[1:]:
+            raise _RuntimeError(900, "cudaErrorStreamCaptureUnsupported")
+
+    def end_capture(self) -> "Graph":
+        return Graph()
+
+
+class Graph:
+    """What was captured was done at once, and is not done again."""
+
+    def upload(self, stream: Any = None) -> None:
+        pass
+
+    def launch(self, stream: Any = None) -> None:
+        pass
+
 
 class Event:
-    """Recorded or not."""
+    """Recorded or not, and when."""
 
     def __init__(self, block: bool = False, disable_timing: bool = False) -> None:
         self.recorded: list[Any] = []
 
     def record(self, stream: Any = None) -> None:
         self.recorded.append(stream or get_current_stream())
+        self.seconds = time.perf_counter()
 
     def synchronize(self) -> None:
         pass
 
 
 _pinned: list[Any] = []
-_null = Stream()
+_current = [Stream()]
 
 
 def get_current_stream() -> Stream:
-    return _null
+    return _current[-1]
+
+
+def get_elapsed_time(first: Event, last: Event) -> float:
+    return (last.seconds - first.seconds) * 1e3
+
+
+def set_allocator(allocator: Any = None) -> None:
+    pass
 
 
 def alloc_pinned_memory(size: int) -> Any:

@@ -55,7 +55,10 @@ def _kernel_cache() -> str:
 def _data_cache() -> str:
     if named := os.environ.get("FASTNN_DATA"):
         return f"MNIST: FASTNN_DATA names {named}"
-    folder = mnist.cache_folder()
+    try:
+        folder = mnist.cache_folder()
+    except ImportError:
+        return "MNIST: pooch, which would download it, is not installed; set FASTNN_DATA instead"
     found = sum((folder / name).exists() for name in mnist.FILES)
     if found == len(mnist.FILES):
         return f"MNIST: in {folder}"

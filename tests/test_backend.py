@@ -1,6 +1,5 @@
 """get_backend and the default device."""
 
-import logging
 import os
 import subprocess
 import sys
@@ -44,26 +43,15 @@ def test_vectors_start_on_a_boundary(dtype: str, size: int) -> None:
     assert zeros.ctypes.data % 128 == 0 or size == 0
 
 
-def test_auto_says_what_it_chose_and_why(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, "fastnn"):
-        assert fastnn.get_backend("auto").device == "cpu"
-
-    assert "device auto: using cpu, because" in caplog.text
-
-
-def test_devices_begin_with_the_cpu() -> None:
-    assert fastnn.devices() == ["cpu"]
-
-
 def test_the_default_may_be_set_for_a_while_or_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fastnn.backend, "_process_default", "cuda")
+    monkeypatch.setattr(fastnn.backend, "_process_default", "cuda:99")
 
     with pytest.raises(DeviceUnavailableError):
         fastnn.MLP([2, 2])
     with fastnn.use_device("cpu"):
         assert fastnn.MLP([2, 2]).device == "cpu"
         with fastnn.use_device("auto"):
-            assert fastnn.MLP([2, 2]).device == "cpu"
+            assert fastnn.MLP([2, 2]).device == fastnn.devices()[:2][-1]
         elsewhere: list[bool] = []
         thread = threading.Thread(target=lambda: elsewhere.append(_refused()))
         thread.start()

@@ -569,6 +569,17 @@ def test_doctor_names_all_that_matters(fastnn_command: Command) -> None:
     assert str(jit.cache_folder()) in "\n".join(lines)
 
 
+def test_doctor_works_without_what_it_looks_for(
+    fastnn_command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pooch", None)
+    monkeypatch.delenv("FASTNN_DATA", raising=False)
+
+    assert "MNIST: pooch, which would download it, is not installed" in fastnn_command.good(
+        "doctor"
+    )
+
+
 def test_doctor_sees_a_cache_that_cannot_be_used(
     fastnn_command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

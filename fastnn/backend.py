@@ -9,6 +9,7 @@ import functools
 import logging
 import math
 import os
+import re
 import reprlib
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -129,8 +130,7 @@ class CudaBackend(Backend):
             except cuda.memory.OutOfMemoryError as error:
                 raise DeviceMemoryError(
                     f"{self.device} has not enough memory: {error}; {self.free_bytes():,} bytes "
-                    "are free.  Use a smaller batch_size, or give X as a NumPy array, which need "
-                    "not fit"
+                    "are free.  A smaller batch_size or a smaller network needs less"
                 ) from error
             except (cuda.runtime.CUDARuntimeError, cuda.driver.CUDADriverError) as error:
                 raise DeviceError(
@@ -165,7 +165,9 @@ def get_backend(device: str | None = None, dtype: Any = "float32") -> Backend:
     DTypeError unless dtype is float32 or float64.
     """
     dtype = float_type(dtype)
-    device = _checked_name(_default() if device is None else device)
+    if device is None:  # set_device and use_device have checked theirs
+        device = checked_name(_default(), "FASTNN_DEVICE")
+    checked_name(device)
     if device == "auto":
         return _auto(dtype)
     if device != "cpu":
@@ -222,8 +224,11 @@ def devices() -> list[str]:
 
 def device_of(x: Any) -> str:
     """Where x lives: "cuda:N" for what shows CUDA's array interface, "cpu" for all else."""
-    if not hasattr(x, "__cuda_array_interface__"):
-        return "cpu"
+    try:
+        if not hasattr(x, "__cuda_array_interface__"):
+            return "cpu"
+    except RuntimeError as error:  # a PyTorch tensor that requires its gradient
+        raise DTypeError(f"an array on a GPU does not show itself: {error}") from error
     device = getattr(x, "device", None)  # CuPy's has an id, PyTorch's an index
     return f"cuda:{getattr(device, 'id', getattr(device, 'index', 0))}"
 
@@ -231,13 +236,13 @@ def device_of(x: Any) -> str:
 def set_device(device: str) -> None:
     """Make device the process-wide default for what is built later."""
     global _process_default
-    _process_default = get_backend(_checked_name(device)).device
+    _process_default = get_backend(checked_name(device)).device
 
 
 @contextmanager
 def use_device(device: str) -> Iterator[None]:
     """Make device the default inside a with block, in this thread or task only."""
-    token = _context_default.set(get_backend(_checked_name(device)).device)
+    token = _context_default.set(get_backend(checked_name(device)).device)
     try:
         yield
     finally:
@@ -256,8 +261,8 @@ def _default() -> str:
     return _context_default.get() or _process_default
 
 
-def _checked_name(device: str) -> str:
-    kind, colon, ordinal = device.partition(":") if isinstance(device, str) else ("", "", "")
-    if device in ("auto", "cpu", "cuda") or (kind == "cuda" and colon and ordinal.isdecimal()):
+def checked_name(device: Any, what: str = "device") -> str:
+    """device, if it could be that of one.  Raises ArgumentError."""
+    if isinstance(device, str) and re.fullmatch("auto|cpu|cuda(:(0|[1-9][0-9]{0,3}))?", device):
         return device
-    raise ArgumentError(f"device is {reprlib.repr(device)}, need 'auto', 'cpu', 'cuda' or 'cuda:N'")
+    raise ArgumentError(f"{what} is {reprlib.repr(device)}, need 'auto', 'cpu', 'cuda' or 'cuda:N'")

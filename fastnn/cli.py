@@ -1,7 +1,7 @@
 """The command fastnn: train, evaluate, predict, devices, doctor.
 
 Exit codes: 0; 2 usage; 65 bad content of a file; 69 no such device; 74 the system refused
-to read or write; 75 diverged; 130 Ctrl-C; 143 SIGTERM.
+to read or write, or memory; 75 diverged; 130 Ctrl-C; 143 SIGTERM.
 """
 
 import argparse
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _exit_code(error: Exception) -> int:
     if isinstance(error, DataError | CheckpointError):
         return 65
-    if isinstance(error, DeviceError):
+    if isinstance(error, DeviceError) and not isinstance(error, MemoryError):
         return 69
     if isinstance(error, DivergenceError):
         return 75
@@ -140,6 +140,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_device(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--device", default=os.environ.get("FASTNN_DEVICE") or "auto",
+    parser.add_argument("--device", default=None if os.environ.get("FASTNN_DEVICE") else "auto",
                         metavar="auto|cpu|cuda|cuda:N",
                         help="default: FASTNN_DEVICE, else auto")  # fmt: skip

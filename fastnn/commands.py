@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import fastnn
-from fastnn import datasets, files
+from fastnn import datasets, files, gpu
 from fastnn.datasets.tables import read_features
 from fastnn.errors import ArgumentError, DataError
 from fastnn.loading import load
@@ -31,9 +31,11 @@ def train(args: Namespace) -> None:
         work.sizes, work.activation, work.output, dtype=args.dtype, device=backend.device,
         seed=args.seed, input_scaling=work.scaling(X), class_names=work.class_names,
     )  # fmt: skip
-    sizes = " -> ".join(map(str, net.sizes))
+    sizes, where = " -> ".join(map(str, net.sizes)), net.device
+    if where == "cpu" and args.device == "auto" and gpu.driver_version():
+        where = "cpu, though there is an NVIDIA driver: fastnn doctor tells why"
     _say(args, f"{work.name}: {len(X):,} rows to train on, {len(X_test):,} to test; {sizes}, "
-               f"{net.dtype}, {net.device}, seed {net.seed}")  # fmt: skip
+               f"{net.dtype}, {where}, seed {net.seed}")  # fmt: skip
     began = time.perf_counter()
     try:
         _fit(net, work, X, y, args)
@@ -63,8 +65,10 @@ def _fit(net: MLP, work: Workload, X: Any, y: Any, args: Namespace) -> None:
         )  # fmt: skip
     finally:
         if is_quantity:
-            net.weights[-1][...] /= factor
-            net.biases[-1][...] = net.biases[-1] / factor + offset
+            params, last = net.get_params_dict(), len(net.sizes) - 1
+            W, b = params[f"W{last}"], params[f"b{last}"]
+            scaled = {f"W{last}": W / factor, f"b{last}": b / factor + offset}
+            net.set_params_dict(params | scaled)
 
 
 def _check_resolution(rows: Any, net: MLP) -> None:

@@ -40,8 +40,9 @@ def checked(net: "MLP", X: Any, Y: Any, loss: Loss) -> Data:
     """X and Y as Data.  Raises ShapeError, DTypeError, DataError, DeviceError."""
     x_device, y_device = device_of(X), device_of(Y)
     if x_device != y_device:
+        move = "cupy.asnumpy(Y)" if x_device == "cpu" else "net.backend.asarray(Y)"
         raise DeviceError(f"X is on {x_device}, Y on {y_device}: move one of them, for example "
-                          "Y = backend.asarray(Y)")  # fmt: skip
+                          f"Y = {move}")  # fmt: skip
     rows = Rows(X, net.sizes[0], net.scaling, net.backend)
     if len(rows) == 0:
         raise ShapeError(f"X is {rows.X.shape}, need at least one row")

@@ -9,7 +9,7 @@ import numpy as np
 import fastnn
 from fastnn import gpu
 from fastnn.datasets import mnist
-from fastnn.errors import DeviceUnavailableError
+from fastnn.errors import DeviceUnavailableError, FastnnError
 
 _PACKAGES = ("numpy", "scipy", "numba", "llvmlite", "safetensors", "pooch", "tqdm",
              "threadpoolctl", "scikit-learn", "matplotlib")  # fmt: skip
@@ -25,6 +25,7 @@ def report() -> list[str]:
         _kernel_cache(),
         _data_cache(),
         f"devices: {', '.join(fastnn.devices())}",
+        *_default_device(),
         *_cuda(),
     ]  # fmt: skip
 
@@ -74,16 +75,29 @@ def _cuda() -> list[str]:
         f"CUDA packages: {', '.join(packages) or 'none'}",
     ]  # fmt: skip
     try:
-        backend = fastnn.get_backend("cuda")
+        fastnn.get_backend("cuda")
     except DeviceUnavailableError as error:
         return [*lines, f"CUDA: {error}"]
+    return [*lines, *(_of_gpu(fastnn.get_backend(device)) for device in fastnn.devices()[1:])]
+
+
+def _of_gpu(backend: fastnn.Backend) -> str:
+    cuda = backend.xp.cuda
     with backend.active():
-        free, total = backend.xp.cuda.runtime.memGetInfo()
-    return [
-        *lines,
-        f"CUDA: {backend.device} is {gpu.name_of(backend.xp, 0)}, {free / 2**30:.1f} of "
-        f"{total / 2**30:.1f} GiB free; float32 products in full precision, TF32 off",
-    ]
+        free, total = (size / 2**30 for size in cuda.runtime.memGetInfo())
+        name = gpu.name_of(backend.xp, cuda.runtime.getDevice())
+    return (f"CUDA: {backend.device} is {name}, {free:.1f} of {total:.1f} GiB free; float32 "
+            "products in full precision, TF32 off")  # fmt: skip
+
+
+def _default_device() -> list[str]:
+    named = os.environ.get("FASTNN_DEVICE")
+    if not named:
+        return []
+    try:
+        return [f"default device: FASTNN_DEVICE is {named}, which is {fastnn.get_backend().device}"]
+    except FastnnError as error:
+        return [f"default device: {error}"]
 
 
 def _usable_cores() -> int:

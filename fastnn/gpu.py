@@ -7,7 +7,9 @@ two matrices and run a kernel, and each thing that can stand in the way has a na
 
 import ctypes
 import importlib.metadata
+import importlib.util
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
@@ -45,8 +47,10 @@ def driver_version() -> int:
     return number.value
 
 
-def install(major: int = 13) -> str:
-    """The command that brings what Python needs for a GPU."""
+def install(major: int | None = None) -> str:
+    """The command that brings what Python needs for a GPU, of the driver's major version."""
+    if major is None:
+        major = 12 if driver_version() // 1000 == 12 else 13
     return f'pip install "cupy-cuda{major}x[ctk]" "numba-cuda[cu{major}]"'
 
 
@@ -60,26 +64,30 @@ def importing(device: str) -> Iterator[None]:
             f"device {device!r} needs one CuPy, and {' and '.join(cupys)} are installed, which "
             f"overwrite each other; try: pip uninstall {names}, and then {install()}"
         )
-    with _needing(device, "CuPy, which is installed but does not load"):
+    what = f"CuPy, which is installed{_place()} but does not load"
+    with _needing(device, what, f"{install()} --force-reinstall"):
         try:
             yield
         except ModuleNotFoundError as error:
-            if error.name != "cupy":
+            if error.name != "cupy" or cupys:
                 raise
             too = "" if driver_version() else f" (nor is an NVIDIA driver: no {DRIVER})"
-            raise DeviceUnavailableError(f"device {device!r} needs CuPy, which is not installed"
-                                         f"{too}; try: {install()}") from error  # fmt: skip
+            raise DeviceUnavailableError(
+                f"device {device!r} needs CuPy, which is not installed{too}; try: {install()}, or "
+                "use device='cpu'"
+            ) from error
 
 
 def check_driver(device: str, cupy: ModuleType) -> None:
     """Raises DeviceUnavailableError unless there is a driver, and new enough."""
     runtime = cupy.cuda.runtime
-    with _needing(device, "CuPy's CUDA runtime, which fails"):
+    with _needing(device, "CuPy's CUDA runtime, which fails", install()):
         driver, needed = runtime.driverGetVersion(), runtime.runtimeGetVersion() // 1000
     if driver == 0:
         raise DeviceUnavailableError(
             f"device {device!r} needs an NVIDIA GPU and its driver, and there is no driver (no "
-            f"{DRIVER}); install one from nvidia.com/drivers, or use device='cpu'"
+            f"{DRIVER}); install one from nvidia.com/drivers, or let a container see the host's, "
+            "or use device='cpu'"
         )
     if driver // 1000 < needed:
         name = (installed(*CUPYS) or ["cupy"])[0].split()[0]
@@ -97,23 +105,27 @@ def check_ordinal(device: str, cupy: ModuleType, ordinal: int) -> None:
         count = runtime.getDeviceCount()
     except runtime.CUDARuntimeError as error:
         if error.status == _NOT_INITIALIZED:
-            raise DeviceUnavailableError(f"device {device!r}: {FORKED}") from error
+            raise DeviceUnavailableError(
+                f"device {device!r}: CUDA does not start here ({error}); perhaps {FORKED}"
+            ) from error
         if error.status != _NO_DEVICE:
             raise DeviceUnavailableError(f"device {device!r}: the driver answers {error}; "
                                          "see what nvidia-smi says") from error  # fmt: skip
         count = 0
     if ordinal >= count:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-        hint = "" if visible is None else f", with CUDA_VISIBLE_DEVICES={visible!r}"
-        there = ", ".join(f"cuda:{i}" for i in range(count)) or "none"
-        raise DeviceUnavailableError(f"device {device!r} does not exist: the GPUs are {there}"
-                                     f"{hint}; use one of them, or device='cpu'")  # fmt: skip
+        hint = "" if visible is None else f" with CUDA_VISIBLE_DEVICES={visible!r}"
+        there = ", ".join(f"cuda:{i}" for i in range(count))
+        instead = f"the GPUs are {there}; use one of them" if count else "the driver shows no GPU"
+        raise DeviceUnavailableError(
+            f"device {device!r} does not exist{hint}: {instead}, or use device='cpu'"
+        )
 
 
 def try_out(device: str, cupy: ModuleType) -> None:
     """A product and a sum on the current GPU.  Raises DeviceUnavailableError."""
     fine = 1 + 2.0**-12  # TF32 keeps 10 bits behind the point and would make it 1
-    with _needing(device, "CuPy's CUDA libraries, which fail", _major(cupy)):
+    with _needing(device, "CuPy's CUDA libraries, which fail", install(_major(cupy))):
         product = cupy.full((256, 256), fine, "float32") @ cupy.eye(256, dtype="float32")
         largest = float((product + 0).max())
     if largest != fine:
@@ -125,7 +137,7 @@ def try_out(device: str, cupy: ModuleType) -> None:
 
 def try_kernel(device: str, cupy: ModuleType, kernels: Kernels) -> None:
     """One kernel on the current GPU.  Raises DeviceUnavailableError."""
-    with _needing(device, "numba-cuda for its kernels, which fails", _major(cupy)):
+    with _needing(device, "numba-cuda for its kernels, which fails", install(_major(cupy))):
         Z, b = cupy.zeros((1, 2), "float32"), cupy.ones(2, "float32")
         kernels.bias_identity(Z, b, Z)
         total = float(Z.sum())
@@ -139,7 +151,7 @@ def name_of(cupy: ModuleType, ordinal: int) -> str:
 
 
 @contextmanager
-def _needing(device: str, what: str, major: int = 13) -> Iterator[None]:
+def _needing(device: str, what: str, remedy: str) -> Iterator[None]:
     """Whatever a foreign library raises in here is the reason why the device cannot be used."""
     try:
         yield
@@ -152,8 +164,13 @@ def _needing(device: str, what: str, major: int = 13) -> Iterator[None]:
         line = (str(error).strip().splitlines() or [""])[0][:200]
         reason = f"{type(error).__name__}: {line}"
         raise DeviceUnavailableError(
-            f"device {device!r} needs {what} ({reason}); try: {install(major)}"
+            f"device {device!r} needs {what} ({reason}); try: {remedy}"
         ) from error
+
+
+def _place() -> str:
+    spec = None if "cupy" in sys.modules else importlib.util.find_spec("cupy")
+    return f" at {spec.origin}" if spec and spec.origin else ""
 
 
 def _major(cupy: ModuleType) -> int:

@@ -9,6 +9,7 @@ n_in**-0.5, "uniform" draws weights and biases from [0, 1), "zeros" is zeros.  A
 gets (n_in, n_out, rng) and returns the weights.  Biases otherwise begin at zero.
 """
 
+import reprlib
 from collections.abc import Callable
 from typing import Any
 
@@ -30,16 +31,17 @@ def initializer(name: str | Initializer) -> Initializer:
     """The function for a name, or the callable itself.  Raises ArgumentError."""
     if callable(name):
         return name
+    given, name = reprlib.repr(name), name if isinstance(name, str) else ""
     if name == "normal":
         return lambda n_in, n_out, rng: rng.normal(0, n_in**-0.5, (n_in, n_out))
     if name == "uniform":
         return lambda n_in, n_out, rng: rng.random((n_in, n_out))
     if name == "zeros":
         return lambda n_in, n_out, _: np.zeros((n_in, n_out))
-    rule, _, shape = name.partition("_") if isinstance(name, str) else ("", "", "")
+    rule, _, shape = name.partition("_")
     if rule not in _VARIANCE or shape not in ("", "uniform", "normal"):
         raise ArgumentError(
-            f"init is {name!r}, need xavier, he or lecun, plain or with _uniform or _normal, "
+            f"init is {given}, need xavier, he or lecun, plain or with _uniform or _normal, "
             "or normal, uniform, zeros, or a callable (n_in, n_out, rng)"
         )
     return _normal(rule) if shape == "normal" else _uniform(rule)

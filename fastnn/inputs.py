@@ -128,14 +128,14 @@ def placed(values: Any, name: str, backend: Backend) -> Array:
         return checked_array(values, name)
     if device != backend.device:
         raise DeviceError(f"{name} is on {device}, the network on {backend.device}: move one of "
-                          f"them, for example net.to({device!r})")  # fmt: skip
+                          f"them, by net.to({device!r}) or device={device!r}")  # fmt: skip
     return _real(backend.xp.asarray(values), name)
 
 
 def checked_array(values: Any, name: str = "X") -> Array:
-    """values as an array of real numbers of any shape.
+    """values as a NumPy array of real numbers of any shape.
 
-    Raises DTypeError, ShapeError, DataError.
+    Raises DTypeError, ShapeError, DataError, DeviceError.
     """
     if hasattr(values, "toarray") and hasattr(values, "nnz"):
         raise DTypeError(f"{name} is a sparse {type(values).__name__}, need a dense array: "
@@ -144,13 +144,22 @@ def checked_array(values: Any, name: str = "X") -> Array:
         raise DataError(f"{name} has masked values, need all: {name}.filled(...), or drop the rows")
     if values is None:
         raise DTypeError(f"{name} is None, need an array of numbers")
+    return _real(host_array(values, name), name)
+
+
+def host_array(values: Any, name: str) -> Array:
+    """values as a NumPy array of any type.  Raises DeviceError, ShapeError, DTypeError."""
+    device = device_of(values)
+    if device != "cpu":
+        raise DeviceError(f"{name} is on {device}, need it in host memory: cupy.asnumpy(...)")
     try:
-        array = np.asarray(values)
+        return np.asarray(values)
     except ValueError as error:
         raise ShapeError(
             f"{name} is not rectangular ({error}), need rows of equal length"
         ) from error
-    return _real(array, name)
+    except (TypeError, RuntimeError) as error:  # of a CuPy array inside, a PyTorch tensor, ...
+        raise DTypeError(f"{name} does not become a NumPy array: {error}") from error
 
 
 def _real(array: Array, name: str) -> Array:

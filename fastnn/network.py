@@ -10,7 +10,7 @@ import numpy as np
 
 from fastnn import checkpoint, training
 from fastnn.architecture import Architecture
-from fastnn.backend import Array, device_of, get_backend
+from fastnn.backend import Array, checked_name, device_of, get_backend
 from fastnn.checks import choice, count
 from fastnn.data import checked
 from fastnn.errors import ArgumentError, DataError, ShapeError
@@ -309,7 +309,7 @@ class MLP:
 
         Raises as get_backend, and DeviceMemoryError; the network is then where it was.
         """
-        backend = get_backend(device, self.dtype)
+        backend = get_backend(checked_name(device), self.dtype)
         if backend.device != self.device:
             state = self.__getstate__()
             twin = MLP.__new__(MLP)

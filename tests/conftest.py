@@ -58,6 +58,7 @@ def standin() -> Iterator[Any]:
             patch.delitem(sys.modules, name)  # the real one comes back as it was
         patch.syspath_prepend(Path(__file__).parent / "standin")
         patch.setattr(gpus, "installed", lambda *_: ["cupy-cuda13x 14.2.0"])
+        patch.setattr(gpus, "driver_version", lambda: 13000)
         patch.setitem(sys.modules, "fastnn_kernels.cuda", kernels)
         patch.setattr(fastnn_kernels, "cuda", kernels, raising=False)
         yield importlib.import_module("cupy")

@@ -70,7 +70,22 @@ def _refused() -> bool:
     return False
 
 
-@pytest.mark.parametrize("name", ["gpu", "", "CPU", "cuda:", "cuda:-1", "cpu:0", 1, b"cpu"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "gpu",
+        "",
+        "CPU",
+        "cuda:",
+        "cuda:-1",
+        "cuda:01",
+        "cuda:\u0663",
+        "cuda:99999",
+        "cpu:0",
+        1,
+        b"cpu",
+    ],
+)
 def test_an_unknown_name_is_refused(name: str) -> None:
     with pytest.raises(ArgumentError, match="need 'auto', 'cpu', 'cuda' or 'cuda:N'"):
         fastnn.get_backend(name)
@@ -79,6 +94,17 @@ def test_an_unknown_name_is_refused(name: str) -> None:
             fastnn.set_device(refused)  # type: ignore[arg-type]
         with pytest.raises(ArgumentError), fastnn.use_device(refused):  # type: ignore[arg-type]
             pass
+        with pytest.raises(ArgumentError):
+            fastnn.MLP([2, 2]).to(refused)  # type: ignore[arg-type]
+
+
+def test_a_bad_default_is_blamed_on_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fastnn.backend, "_process_default", "gpu")
+
+    with pytest.raises(ArgumentError, match="FASTNN_DEVICE is 'gpu', need 'auto', 'cpu'"):
+        fastnn.MLP([2, 2])
+    with fastnn.use_device("cpu"):
+        assert fastnn.MLP([2, 2]).device == "cpu"
 
 
 def test_the_environment_names_the_default() -> None:

@@ -3,12 +3,14 @@
 `standin` counts; `on_gpu` is a real GPU too, where there is one.
 """
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import fastnn
+from fastnn import cli
 from fastnn.errors import DataError, DeviceError, DeviceMemoryError, DTypeError
 from fastnn_kernels import face
 
@@ -131,10 +133,12 @@ def test_sides_are_not_mixed(on_gpu: fastnn.Backend) -> None:
 
     for use in (net.fit, net.evaluate, net.gradient):
         with pytest.raises(DeviceError, match=r"X is on cuda:0, Y on cpu: move one of them, for "
-                                              r"example Y = backend.asarray\(Y\)"):  # fmt: skip
+                                              r"example Y = net.backend.asarray\(Y\)"):  # fmt: skip
             use(X, LABELS)
         with pytest.raises(DeviceError, match="X is on cpu, Y on cuda:0"):
             use(IMAGES, y)
+    with pytest.raises(DeviceError, match=r"for example Y = cupy\.asnumpy\(Y\)"):
+        at_home.fit(IMAGES, y)
     with pytest.raises(DeviceError, match="of the validation data: X is on cpu, Y on cuda:0"):
         net.fit(X, y, validation=(IMAGES, y))
     for ask in (at_home.predict, at_home.classify):
@@ -351,3 +355,57 @@ def test_repeats_on_the_gpu_are_bit_equal(on_gpu: fastnn.Backend) -> None:
         net.fit(IMAGES, LABELS, epochs=4, batch_size=33, optimizer=fastnn.SGD(0.1, 0.9))
 
     assert len({params(net).tobytes() for net in nets}) == 1
+
+
+HOST_ONLY: dict[str, Any] = {
+    "input_scaling": lambda X: fastnn.MLP([20, 2], input_scaling=(X[0], 1.0)),
+    "split": lambda X: fastnn.datasets.split(X, X[:, 0]),
+    "standard_scaling": lambda X: fastnn.datasets.standard_scaling(X),
+    "one_hot": lambda X: fastnn.datasets.one_hot(X[:, 0], 256),
+    "init": lambda X: fastnn.MLP([20, 2], init=lambda *_: X[:20, :2]),
+    "a list": lambda X: fastnn.MLP([20, 2]).predict([X[0], X[1]]),
+}
+
+
+@pytest.mark.parametrize("name", HOST_ONLY)
+def test_what_works_on_the_host_says_so(name: str, on_gpu: fastnn.Backend) -> None:
+    with pytest.raises(fastnn.errors.FastnnError, match=r"cupy\.asnumpy|to a NumPy array"):
+        HOST_ONLY[name](on_gpu.xp.asarray(IMAGES))
+
+
+def test_a_tensor_that_does_not_show_itself_is_refused() -> None:
+    class NeedsGradient:
+        @property
+        def __cuda_array_interface__(self) -> Any:
+            raise RuntimeError("use tensor.detach()")
+
+    with pytest.raises(DTypeError, match=r"does not show itself: use tensor\.detach\(\)"):
+        fastnn.MLP([2, 2]).predict(NeedsGradient())
+
+
+@pytest.mark.parametrize("device", ["cuda:0", "cuda:1"])
+def test_a_quantity_is_learned_on_the_gpu_too(
+    device: str, standin: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standin.cuda.runtime, "count", 2)
+    X, _ = fastnn.datasets.load_iris()
+    np.savetxt(tmp_path / "iris.csv", X * 100, delimiter=",", fmt="%.6g")
+    train = ["train", str(tmp_path / "iris.csv"), "--loss", "mean_squared_error", "--epochs", "5",
+             "--seed", "3", "--save"]  # fmt: skip
+
+    assert cli.main([*train, str(tmp_path / "there"), "--device", device]) == 0
+    assert cli.main([*train, str(tmp_path / "here"), "--device", "cpu"]) == 0
+
+    assert (tmp_path / "there").read_bytes() == (tmp_path / "here").read_bytes()
+
+
+def test_a_gpu_without_memory_ends_the_command(
+    standin: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fastnn.get_backend("cuda")
+
+    with standin.cuda.limit(1000):
+        code = cli.main(["train", "iris", "--device", "cuda"])
+
+    assert code == 74
+    assert "fastnn: cuda:0 has not enough memory" in capsys.readouterr().err

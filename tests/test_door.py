@@ -125,6 +125,7 @@ BAD_NETWORKS: list[tuple[Any, dict[str, Any], str]] = [
     ([4, 3], {"init": "xavir"}, "init is 'xavir', need xavier, he or lecun"),
     ([4, 3], {"init": "xavier_gauss"}, "init is 'xavier_gauss'"),
     ([4, 3], {"init": 3}, "init is 3"),
+    ([4, 3], {"init": np.ones((4, 3))}, "init is array"),
     ([4, 3], {"device": "gpu"}, "device is 'gpu'"),
     ([4, 3], {"device": 0}, "device is 0"),
     ([4, 3], {"device": "cuda:x"}, "device is 'cuda:x'"),

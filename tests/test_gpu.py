@@ -33,6 +33,17 @@ def a_folder(cupy: Any, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(cupy, "__path__", [])
 
 
+def absent(cupy: Any, patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(sys.modules, "cupy", None)
+    patch.setattr(gpu, "installed", lambda *_: [])
+    patch.setattr(gpu, "driver_version", lambda: 0)
+
+
+def absent_beside_12(cupy: Any, patch: pytest.MonkeyPatch) -> None:
+    absent(cupy, patch)
+    patch.setattr(gpu, "driver_version", lambda: 12040)
+
+
 def hidden(cupy: Any, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(cupy.cuda.runtime, "error", 100)
     patch.setenv("CUDA_VISIBLE_DEVICES", "")
@@ -42,8 +53,19 @@ Fault = Callable[[Any, pytest.MonkeyPatch], None]
 
 FAULTS: dict[str, tuple[Fault, list[str]]] = {
     "no CuPy": (
+        absent,
+        ["device 'cuda' needs CuPy, which is not installed (nor is an NVIDIA driver: no ",
+         f"; try: {INSTALL}, or use device='cpu'"],
+    ),
+    "no CuPy beside an older driver": (
+        absent_beside_12,
+        ["device 'cuda' needs CuPy, which is not installed; try: pip install "
+         '"cupy-cuda12x[ctk]" "numba-cuda[cu12]", or use'],
+    ),
+    "the record of a CuPy whose files are gone": (
         lambda cupy, patch: patch.setitem(sys.modules, "cupy", None),
-        ["device 'cuda' needs CuPy, which is not installed", f"; try: {INSTALL}"],
+        ["needs CuPy, which is installed but does not load", "import of cupy halted",
+         f"{INSTALL} --force-reinstall"],
     ),
     "two CuPys": (
         lambda cupy, patch: patch.setattr(
@@ -54,7 +76,7 @@ FAULTS: dict[str, tuple[Fault, list[str]]] = {
     ),
     "a folder named cupy": (
         a_folder,
-        ["needs CuPy, which is installed but does not load", "No module named 'cupy.cuda'"],
+        ["but does not load", "No module named 'cupy.cuda'", "--force-reinstall"],
     ),
     "no driver": (
         lambda cupy, patch: patch.setattr(cupy.cuda.runtime, "driver", 0),
@@ -78,11 +100,11 @@ FAULTS: dict[str, tuple[Fault, list[str]]] = {
     ),
     "no GPU": (
         lambda cupy, patch: patch.setattr(cupy.cuda.runtime, "count", 0),
-        ["device 'cuda' does not exist: the GPUs are none", "device='cpu'"],
+        ["device 'cuda' does not exist: the driver shows no GPU, or use device='cpu'"],
     ),
     "hidden GPUs": (
         hidden,
-        ["the GPUs are none, with CUDA_VISIBLE_DEVICES=''"],
+        ["does not exist with CUDA_VISIBLE_DEVICES='': the driver shows no GPU"],
     ),
     "a fork": (
         lambda cupy, patch: patch.setattr(cupy.cuda.runtime, "error", 3),
@@ -167,10 +189,11 @@ def test_a_cupy_that_does_not_load_is_a_reason(
     monkeypatch.delitem(sys.modules, "cupy.cuda")
     importlib.invalidate_caches()
 
-    with pytest.raises(DeviceUnavailableError, match="is installed but does not load") as caught:
+    with pytest.raises(DeviceUnavailableError, match="but does not load") as caught:
         fastnn.get_backend("cuda")
 
     assert error.split("(")[0] in str(caught.value)
+    assert str(tmp_path / "cupy" / "__init__.py") in str(caught.value)
     assert fastnn.MLP([2, 2], device="auto").predict([[1, 2]]).shape == (1, 2)
 
 
@@ -280,6 +303,32 @@ def test_doctor_tells_what_the_gpu_lacks(
     assert "CUDA: the driver supports CUDA 12.4" in lines
     assert "CUDA packages: cupy-cuda13x 14.2.0" in lines
     assert "needs a driver for CUDA 13" in lines[-1]
+
+
+def test_doctor_tells_of_a_bad_default(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FASTNN_DEVICE", "gpu")
+    monkeypatch.setattr(backends, "_process_default", "gpu")
+
+    assert cli.main(["doctor"]) == 0
+    assert cli.main(["train", "iris"]) == 2
+
+    said = capsys.readouterr()
+    assert "default device: FASTNN_DEVICE is 'gpu', need 'auto'" in said.out
+    assert said.err.startswith("fastnn: FASTNN_DEVICE is 'gpu', need 'auto'")
+
+
+def test_auto_on_the_command_line_hints_at_a_gpu_that_it_cannot_use(
+    standin: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(standin.cuda.runtime, "count", 0)
+
+    assert cli.main(["train", "iris", "--epochs", "1"]) == 0
+
+    assert ", cpu, though there is an NVIDIA driver: fastnn doctor tells why," in (
+        capsys.readouterr().out
+    )
 
 
 def test_the_real_driver_is_asked_for_its_version() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.errors import ArgumentError, DataError, DTypeError, ShapeError
-from fastnn.inputs import Scaling, checked_array
+from fastnn.inputs import Scaling, checked_array, host_array
 from fastnn.streams import Purpose, checked_seed, generator
 
 Array = np.ndarray[Any, Any]
@@ -18,7 +18,7 @@ def split(X: Any, y: Any, *, test: float = 0.2, seed: int = 0) -> tuple[Pair, Pa
     Both parts are shuffled, and have the same share of each class (of a real y (n,): the
     same spread).  Raises ArgumentError, ShapeError, DTypeError.
     """
-    X, y = np.asarray(X), np.asarray(y)
+    X, y = host_array(X, "X"), host_array(y, "y")
     n = len(X) if X.ndim else 0
     if y.ndim == 0 or len(y) != n:
         raise ShapeError(f"X is {X.shape} and y {y.shape}, need as many rows in both")

@@ -12,7 +12,7 @@ import os
 import re
 import reprlib
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import ModuleType
@@ -55,6 +55,10 @@ class Backend:
         """
         return self.xp.ascontiguousarray(self.xp.asarray(x, dtype or self.dtype))
 
+    def upload(self, x: Array) -> Array:
+        """A NumPy array on this device, as it is."""
+        return x
+
     def asnumpy(self, x: Array) -> np.ndarray[Any, Any]:
         """x in host memory; waits for the device."""
         return np.asarray(x)
@@ -88,7 +92,7 @@ class Backend:
 
     @property
     def room(self) -> float:
-        """Bytes of data that may stay on the device for a whole fit."""
+        """Bytes of X that may stay on the device for a whole fit."""
         return math.inf
 
 
@@ -103,12 +107,22 @@ class CudaBackend(Backend):
         with self.active():
             return Backend.asarray(self, x, dtype)
 
+    def upload(self, x: Array) -> Array:
+        """Straight from where x is: CuPy's asarray would keep a page-locked copy on the host."""
+        if x.dtype.itemsize > 8:
+            x = x.astype(np.float64)  # no GPU has more
+        there = self.xp.empty(x.shape, x.dtype)
+        there.set(x)
+        return there
+
     def asnumpy(self, x: Array) -> np.ndarray[Any, Any]:
-        return np.asarray(self.xp.asnumpy(x))
+        with self.active():
+            return np.asarray(self.xp.asnumpy(x))
 
     def floats(self, numbers: Iterable[Array]) -> list[float]:
-        together = self.xp.stack([number.astype(np.float64) for number in numbers])
-        return [float(number) for number in self.asnumpy(together)]
+        with self.active():
+            together = self.xp.stack([number.astype(np.float64) for number in numbers])
+            return [float(number) for number in self.xp.asnumpy(together)]
 
     def zeros(self, size: int) -> Array:
         with self.active():
@@ -123,20 +137,23 @@ class CudaBackend(Backend):
         """Raises DeviceError after a fork and for a GPU that failed, DeviceMemoryError."""
         if os.getpid() != self.process:
             raise DeviceError(f"{self.device}: {gpu.FORKED}")
-        cuda = self.xp.cuda
-        with cuda.Device(self.ordinal):
+        with self.xp.cuda.Device(self.ordinal):
             try:
                 yield
-            except cuda.memory.OutOfMemoryError as error:
-                raise DeviceMemoryError(
-                    f"{self.device} has not enough memory: {error}; {self.free_bytes():,} bytes "
-                    "are free.  A smaller batch_size or a smaller network needs less"
-                ) from error
-            except (cuda.runtime.CUDARuntimeError, cuda.driver.CUDADriverError) as error:
-                raise DeviceError(
-                    f"{self.device} failed: {error}.  This process cannot use it again; start a "
-                    "new one and load what was saved"
-                ) from error
+            except (MemoryError, RuntimeError) as error:
+                if type(error).__module__.split(".")[0] not in ("cupy", "cupy_backends"):
+                    raise
+                raise self._named(error) from error
+
+    def _named(self, fault: Exception) -> DeviceError:
+        """A fault of CuPy's, of CUDA's or cuBLAS's in our words."""
+        if isinstance(fault, MemoryError) or re.search("(?i)out.of.memory|alloc", str(fault)):
+            return DeviceMemoryError(
+                f"{self.device} has not enough memory: {fault}; {self.free_bytes():,} bytes are "
+                "free.  A smaller batch_size or a smaller network needs less"
+            )
+        return DeviceError(f"{self.device} failed: {fault}.  This process cannot use it again; "
+                           "start a new one and load what was saved")  # fmt: skip
 
     def block(self, width: int) -> int:
         return max(1, min(2**15, self.slab_bytes // (width * self.dtype.itemsize)))
@@ -147,14 +164,15 @@ class CudaBackend(Backend):
 
     @property
     def room(self) -> float:
-        return self.free_bytes() / 2
+        return self.free_bytes() / 3  # a part held out makes a second copy for a while
 
     def free_bytes(self) -> int:
         """What CuPy can still give out."""
-        pool = self.xp.get_default_memory_pool()
-        free = self.xp.cuda.runtime.memGetInfo()[0] + pool.free_bytes()
-        limit = pool.get_limit()
-        return int(min(free, limit - pool.used_bytes()) if limit else free)
+        with self.xp.cuda.Device(self.ordinal):
+            pool = self.xp.get_default_memory_pool()
+            free = self.xp.cuda.runtime.memGetInfo()[0] + pool.free_bytes()
+            limit = pool.get_limit()
+            return int(min(free, limit - pool.used_bytes()) if limit else free)
 
 
 def get_backend(device: str | None = None, dtype: Any = "float32") -> Backend:
@@ -181,8 +199,9 @@ def _auto(dtype: np.dtype[Any]) -> Backend:
     try:
         backend = _cuda("cuda", dtype)
     except DeviceUnavailableError as error:
-        _log.info("device auto: using cpu, because %s", error)
-        return get_backend("cpu", dtype)
+        device = [*devices(), "cpu"][1]
+        _log.info("device auto: using %s, because %s", device, error)
+        return get_backend(device, dtype)
     _log.info("device auto: using %s, because it works: %s", backend.device,
               gpu.name_of(backend.xp, backend.ordinal))  # fmt: skip
     return backend
@@ -204,22 +223,23 @@ def _usable(ordinal: int) -> tuple[ModuleType, Kernels, int]:
         import cupy.cuda
     gpu.check_driver(device, cupy)
     gpu.check_ordinal(device, cupy, ordinal)
-    with cupy.cuda.Device(ordinal):
+    with gpu.entering(device, cupy, ordinal):
         gpu.try_out(device, cupy)
-        from fastnn_kernels import cuda
-
-        gpu.try_kernel(device, cupy, cuda)
-    return cupy, cuda, os.getpid()
+        kernels = gpu.try_kernel(device, cupy)
+    return cupy, kernels, os.getpid()
 
 
 def devices() -> list[str]:
     """The usable devices, "cpu" first."""
     found = ["cpu"]
-    try:
-        while True:
-            found.append(_cuda(f"cuda:{len(found) - 1}", np.dtype("float32")).device)
-    except DeviceUnavailableError:
-        return found
+    with suppress(DeviceUnavailableError):
+        with gpu.importing("cuda"):
+            import cupy.cuda
+        gpu.check_driver("cuda", cupy)
+        for ordinal in range(gpu.count("cuda", cupy)):
+            with suppress(DeviceUnavailableError):
+                found.append(_cuda(f"cuda:{ordinal}", np.dtype("float32")).device)
+    return found
 
 
 def device_of(x: Any) -> str:
@@ -230,7 +250,8 @@ def device_of(x: Any) -> str:
     except RuntimeError as error:  # a PyTorch tensor that requires its gradient
         raise DTypeError(f"an array on a GPU does not show itself: {error}") from error
     device = getattr(x, "device", None)  # CuPy's has an id, PyTorch's an index
-    return f"cuda:{getattr(device, 'id', getattr(device, 'index', 0))}"
+    numbers = (getattr(device, name, None) for name in ("id", "index"))
+    return f"cuda:{next((n for n in numbers if isinstance(n, int)), 0)}"
 
 
 def set_device(device: str) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from fastnn.backend import Array, device_of
 from fastnn.checks import number
 from fastnn.errors import ArgumentError, DeviceError, FastnnError, ShapeError
-from fastnn.inputs import Rows
+from fastnn.inputs import Rows, placed
 from fastnn.losses import Loss, Targets
 from fastnn.streams import Purpose, generator
 
@@ -43,7 +43,7 @@ def checked(net: "MLP", X: Any, Y: Any, loss: Loss) -> Data:
         move = "cupy.asnumpy(Y)" if x_device == "cpu" else "net.backend.asarray(Y)"
         raise DeviceError(f"X is on {x_device}, Y on {y_device}: move one of them, for example "
                           f"Y = {move}")  # fmt: skip
-    rows = Rows(X, net.sizes[0], net.scaling, net.backend)
+    rows = Rows(placed(X, "X", net.backend), net.sizes[0], net.scaling, net.backend)
     if len(rows) == 0:
         raise ShapeError(f"X is {rows.X.shape}, need at least one row")
     return Data(rows, loss.targets(Y, len(rows)))

@@ -5,7 +5,7 @@
     |- ShapeError (ValueError)            an array of the wrong shape
     |- DTypeError (TypeError)             an array of the wrong type
     |- DataError (ValueError)             bad content: NaN, a label out of range, a broken file
-    |- DeviceError (RuntimeError)         arrays on the wrong device
+    |- DeviceError (RuntimeError)         arrays on the wrong device, a device that failed
     |  |- DeviceUnavailableError          a device that is not there, or lacks a library
     |  `- DeviceMemoryError (MemoryError)  a device without enough memory
     |- CheckpointError (OSError)          a saved network that cannot be trusted
@@ -37,7 +37,7 @@ class DataError(FastnnError, ValueError):
 
 
 class DeviceError(FastnnError, RuntimeError):
-    """Arrays on the wrong device."""
+    """Arrays on the wrong device, or a device that failed or cannot be used after a fork."""
 
 
 class DeviceUnavailableError(DeviceError):
@@ -45,7 +45,7 @@ class DeviceUnavailableError(DeviceError):
 
 
 class DeviceMemoryError(DeviceError, MemoryError):
-    """A device that has not enough memory; what was trained so far is kept."""
+    """A device that has not enough memory; a network is as it was at the epoch's start."""
 
 
 class CheckpointError(FastnnError, OSError):

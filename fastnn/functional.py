@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from fastnn.errors import ShapeError
-from fastnn.inputs import checked_array
+from fastnn.inputs import checked_array, real
 from fastnn_kernels import reference
 
 Array = Any
@@ -77,8 +77,9 @@ def _named(function: F, name: str) -> F:
 
 
 def _numbers(x: Any) -> Array:
-    x = x if hasattr(x, "__cuda_array_interface__") else checked_array(x, "the array")
-    return x.astype(x.dtype.newbyteorder("=") if x.dtype.kind == "f" else np.float64, copy=False)
+    on_gpu = hasattr(x, "__cuda_array_interface__") and hasattr(x, "astype")  # CuPy's
+    x = real(x, "the array") if on_gpu else checked_array(x, "the array")
+    return x if x.dtype.kind == "f" else x.astype(np.float64)
 
 
 identity = _activation(reference.identity)

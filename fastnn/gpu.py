@@ -98,11 +98,11 @@ def check_driver(device: str, cupy: ModuleType) -> None:
         )
 
 
-def check_ordinal(device: str, cupy: ModuleType, ordinal: int) -> None:
-    """Raises DeviceUnavailableError unless there is such a GPU."""
+def count(device: str, cupy: ModuleType) -> int:
+    """How many GPUs the driver shows.  Raises DeviceUnavailableError."""
     runtime = cupy.cuda.runtime
     try:
-        count = runtime.getDeviceCount()
+        return int(runtime.getDeviceCount())
     except runtime.CUDARuntimeError as error:
         if error.status == _NOT_INITIALIZED:
             raise DeviceUnavailableError(
@@ -111,15 +111,32 @@ def check_ordinal(device: str, cupy: ModuleType, ordinal: int) -> None:
         if error.status != _NO_DEVICE:
             raise DeviceUnavailableError(f"device {device!r}: the driver answers {error}; "
                                          "see what nvidia-smi says") from error  # fmt: skip
-        count = 0
-    if ordinal >= count:
+        return 0
+
+
+def check_ordinal(device: str, cupy: ModuleType, ordinal: int) -> None:
+    """Raises DeviceUnavailableError unless there is such a GPU."""
+    number = count(device, cupy)
+    if ordinal >= number:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
         hint = "" if visible is None else f" with CUDA_VISIBLE_DEVICES={visible!r}"
-        there = ", ".join(f"cuda:{i}" for i in range(count))
-        instead = f"the GPUs are {there}; use one of them" if count else "the driver shows no GPU"
+        there = ", ".join(f"cuda:{i}" for i in range(number))
+        instead = f"the GPUs are {there}; use one of them" if number else "the driver shows no GPU"
         raise DeviceUnavailableError(
             f"device {device!r} does not exist{hint}: {instead}, or use device='cpu'"
         )
+
+
+@contextmanager
+def entering(device: str, cupy: ModuleType, ordinal: int) -> Iterator[None]:
+    """Make it the current GPU.  Raises DeviceUnavailableError."""
+    with _needing(device, "a GPU that takes work, and this one does not", "nvidia-smi"):
+        current = cupy.cuda.Device(ordinal)
+        current.__enter__()
+    try:
+        yield
+    finally:
+        current.__exit__(None, None, None)
 
 
 def try_out(device: str, cupy: ModuleType) -> None:
@@ -135,14 +152,17 @@ def try_out(device: str, cupy: ModuleType) -> None:
         )
 
 
-def try_kernel(device: str, cupy: ModuleType, kernels: Kernels) -> None:
-    """One kernel on the current GPU.  Raises DeviceUnavailableError."""
+def try_kernel(device: str, cupy: ModuleType) -> Kernels:
+    """The kernels, of which one has run on the current GPU.  Raises DeviceUnavailableError."""
     with _needing(device, "numba-cuda for its kernels, which fails", install(_major(cupy))):
+        from fastnn_kernels import cuda
+
         Z, b = cupy.zeros((1, 2), "float32"), cupy.ones(2, "float32")
-        kernels.bias_identity(Z, b, Z)
+        cuda.bias_identity(Z, b, Z)
         total = float(Z.sum())
     if total != 2:
         raise DeviceUnavailableError(f"device {device!r} computes 0 + 1 wrongly; see nvidia-smi")
+    return cuda
 
 
 def name_of(cupy: ModuleType, ordinal: int) -> str:

@@ -51,13 +51,14 @@ class Scaling:
 class Rows:
     """The rows of X (n, d), which come out of [...] on the device, scaled, in its float type."""
 
-    def __init__(self, X: Any, d: int, scaling: Scaling | None, backend: Backend) -> None:
-        """Raises ShapeError, DTypeError, DataError, DeviceError; looks at every number once."""
-        self.X, self.backend = placed(X, "X", backend), backend
-        if self.X.ndim != 2 or self.X.shape[1] != d:
-            raise ShapeError(f"X is {self.X.shape}, need (n, {d})" + _reshape_hint(self.X.shape, d))
-        if self.X.nbytes <= backend.room:
-            self.X = backend.xp.asarray(self.X)
+    def __init__(self, X: Array, d: int, scaling: Scaling | None, backend: Backend) -> None:
+        """X comes from `placed`.  Raises ShapeError, DataError; looks at every number once."""
+        if X.ndim != 2 or X.shape[1] != d:
+            raise ShapeError(f"X is {X.shape}, need (n, {d})" + _reshape_hint(X.shape, d))
+        self.is_there = device_of(X) == backend.device
+        if not self.is_there and X.nbytes <= backend.room:
+            X, self.is_there = backend.upload(X), True
+        self.X, self.backend = X, backend
         self.scaling = None if scaling is None else scaling.on(backend)
         self._check_finite()
 
@@ -82,20 +83,21 @@ class Rows:
         cuts = [slice(first, first + length) for first in range(0, len(self), length)]
         whole = None if order is None else self.backend.asarray(order, np.int64)
         places = cuts if whole is None else [whole[cut] for cut in cuts]
-        if device_of(self.X) == self.backend.device:
-            return zip((self[place] for place in places), places, strict=True)
+        if self.is_there:
+            return zip(map(self.__getitem__, places), places, strict=True)
         raw = prefetched(self.X, order, length, self.backend)
-        return zip(map(self._ready, raw), places, strict=True)
+        return zip(map(self._scaled, raw), places, strict=True)
 
     def _taken(self, rows: Array) -> Array:
-        at_home = self.backend.xp if device_of(self.X) == self.backend.device else np
-        return self.X.take(at_home.asarray(rows), axis=0)
+        home = self.backend.xp if self.is_there else np
+        return self.X.take(home.asarray(rows), axis=0)
 
     def _ready(self, X: Array) -> Array:
-        X = self.backend.xp.asarray(X)
-        return (
-            self.backend.asarray(X) if self.scaling is None else self.scaling(X, self.backend.dtype)
-        )
+        return self._scaled(X if self.is_there else self.backend.upload(X))
+
+    def _scaled(self, X: Array) -> Array:
+        backend = self.backend
+        return backend.asarray(X) if self.scaling is None else self.scaling(X, backend.dtype)
 
     def _check_finite(self) -> None:
         if self.X.dtype.kind != "f" and self.scaling is None:
@@ -123,13 +125,18 @@ def placed(values: Any, name: str, backend: Backend) -> Array:
 
     Raises DTypeError, ShapeError, DataError, and DeviceError for another GPU.
     """
+    if type(values) is np.ndarray and values.dtype.kind in "biuf" and values.dtype.isnative:
+        return values  # soon: one row should not take long
     device = device_of(values)
     if device == "cpu":
         return checked_array(values, name)
     if device != backend.device:
         raise DeviceError(f"{name} is on {device}, the network on {backend.device}: move one of "
                           f"them, by net.to({device!r}) or device={device!r}")  # fmt: skip
-    return _real(backend.xp.asarray(values), name)
+    try:
+        return real(backend.xp.asarray(values), name)
+    except (TypeError, ValueError, AttributeError, KeyError) as error:
+        raise DTypeError(f"{name} does not become a CuPy array: {error}") from error
 
 
 def checked_array(values: Any, name: str = "X") -> Array:
@@ -144,7 +151,7 @@ def checked_array(values: Any, name: str = "X") -> Array:
         raise DataError(f"{name} has masked values, need all: {name}.filled(...), or drop the rows")
     if values is None:
         raise DTypeError(f"{name} is None, need an array of numbers")
-    return _real(host_array(values, name), name)
+    return real(host_array(values, name), name)
 
 
 def host_array(values: Any, name: str) -> Array:
@@ -162,13 +169,14 @@ def host_array(values: Any, name: str) -> Array:
         raise DTypeError(f"{name} does not become a NumPy array: {error}") from error
 
 
-def _real(array: Array, name: str) -> Array:
+def real(array: Array, name: str) -> Array:
+    """array, if it is of real numbers, in this machine's order of bytes.  Raises DTypeError."""
     if array.dtype.kind not in "biuf":
         hint = f"; of a DataFrame: {name}.to_numpy(float)" if array.dtype.kind == "O" else ""
         if array.dtype.kind == "U" and name == "Y":
             hint = "; words become labels by np.unique(Y, return_inverse=True)"
         raise DTypeError(f"{name} is {array.dtype}, need real numbers{hint}")
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
 def _reshape_hint(shape: tuple[int, ...], d: int) -> str:

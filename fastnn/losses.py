@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.backend import Array, Backend
+from fastnn.backend import Array, Backend, device_of
 from fastnn.checks import choice
 from fastnn.errors import ArgumentError, DataError, ShapeError
 from fastnn.inputs import placed
@@ -94,7 +94,7 @@ class Loss:
         return self._of_labels(Y) if is_class_indices else self._of_rows(Y, n)
 
     def _of_labels(self, Y: Array) -> Targets:
-        labels = self.backend.asarray(_checked_labels(Y, self.k), np.int64)
+        labels = self._there(_checked_labels(Y, self.k), np.int64)
         if self.name == "cross_entropy":
             return Targets(labels, labels)
         columns = self.backend.xp.arange(self.k)
@@ -115,12 +115,17 @@ class Loss:
         if self.name in _OF_LOGITS:
             _check_each(rows, lambda y: (y >= 0) & (y <= 1), "Y has {}, need 0 <= Y <= 1")
         with np.errstate(over="ignore"):
-            values = self.backend.asarray(rows)
+            values = self._there(rows, self.backend.dtype)
         _check_each(
             values, np.isfinite, f"Y has a number beyond {self.backend.dtype}, which becomes {{}}"
         )
         named = self._labels_of_rows(rows)
-        return Targets(values, None if named is None else self.backend.asarray(named, np.int64))
+        return Targets(values, None if named is None else self._there(named, np.int64))
+
+    def _there(self, Y: Array, dtype: Any) -> Array:
+        """Y on the device, copied there as it is and cast there."""
+        there = Y if device_of(Y) == self.backend.device else self.backend.upload(Y)
+        return self.backend.asarray(there, dtype)
 
     def _labels_of_rows(self, rows: Array) -> Array | None:
         if self.k == 1:

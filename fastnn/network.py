@@ -264,9 +264,10 @@ class MLP:
         progress: None shows a bar on a terminal after a second.  seed: of the order; None is
         the network's own, in which the epochs of its life are counted.
 
-        Raises ArgumentError, ShapeError, DTypeError, DataError before anything changes, and
-        DivergenceError, with the network as it was at the start of the epoch.  Ctrl-C leaves
-        it as of the last whole step, and the epoch begun counts as one of its life.
+        Raises ArgumentError, ShapeError, DTypeError, DataError, DeviceError before anything
+        changes, and DivergenceError, DeviceMemoryError or DeviceError with the network as it was
+        at the start of the epoch.  Ctrl-C leaves it as of the last whole step, and the epoch
+        begun counts as one of its life.
         """
         settings = training.Settings(
             epochs, batch_size, shuffle, reduction, target_loss, patience, progress, execution

@@ -20,19 +20,21 @@ def prefetched(X: HostArray, order: Array | None, length: int, backend: Backend)
     """
     n, cuda = len(X), backend.xp.cuda
     length = min(length, n)
-    turns = [_Turn(length, X, backend) for _ in range(2)]
+    turns = [_Turn(length, X, backend) for _ in range(min(2, -(-n // length)))]
     copies = cuda.Stream(non_blocking=True)
 
     def begin(first: int) -> None:
         part = slice(first, min(first + length, n))
         if first < n:
-            turns[first // length % 2].copy(X, part if order is None else order[part], copies)
+            turns[first // length % len(turns)].copy(
+                X, part if order is None else order[part], copies
+            )
 
     try:
         begin(0)
         for first in range(0, n, length):
             begin(first + length)
-            turn = turns[first // length % 2]
+            turn = turns[first // length % len(turns)]
             cuda.get_current_stream().wait_event(turn.copied)
             yield turn.there[: min(length, n - first)]
             turn.used.record()

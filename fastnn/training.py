@@ -152,7 +152,7 @@ class _Run:
         net.epochs += 1
         try:
             self._steps(order, bar)
-        except MemoryError:
+        except Exception:  # out of memory, say; Ctrl-C is none, and keeps the last whole step
             self._restore(before)
             raise
         seen = self._seen(len(self.data)) | {"finite": np.isfinite(net.params).all()}

@@ -72,7 +72,10 @@ def _modules_of_cupy() -> list[str]:
 
 
 def _on_memory(kernel: Callable[..., None]) -> Callable[..., None]:
-    return lambda *arguments: kernel(*(getattr(a, "memory", a) for a in arguments))
+    def on_memory(*arguments: Any) -> None:
+        kernel(*map(importlib.import_module("cupy")._inside, arguments))
+
+    return on_memory
 
 
 @pytest.fixture(params=["cpu", "standin", ON_GPU])

@@ -124,6 +124,9 @@ def test_a_launch_passes_the_count_and_the_arguments(
     assert b"float32" in modules[0]
     assert b" 90!" in modules[0]
     assert modules[:2] == modules[2:]
+    with standin.cuda.Device(1):
+        kernel(1, standin.ones(300, dtype=np.float32), number, 7)
+    assert len(modules) == 5  # another GPU loads its own
 
 
 class FakeModule:

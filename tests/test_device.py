@@ -34,8 +34,9 @@ def test_data_are_copied_once_and_raw(standin: Any) -> None:
 
     net.fit(IMAGES, LABELS, epochs=5)
 
-    scaling, labels, order = (np.dtype("f8"), 8), (np.dtype("i8"), 8000), (np.dtype("i8"), 8000)
-    assert standin.uploads == [(np.dtype("u1"), 20_000), scaling, scaling, labels, *[order] * 5]
+    X, y, scaling = (np.dtype("u1"), 20_000), (np.dtype("u1"), 1000), (np.dtype("f8"), 8)
+    order = (np.dtype("i8"), 8000)
+    assert standin.uploads == [X, scaling, scaling, y, *[order] * 5]
 
 
 def test_an_epoch_waits_once(standin: Any) -> None:
@@ -85,8 +86,9 @@ def test_results_are_where_the_input_is(on_gpu: fastnn.Backend) -> None:
         on_host, on_device, want = ask(net, IMAGES), ask(net, X), ask(twin, IMAGES)
         assert type(on_host) is np.ndarray
         assert type(on_device) is on_gpu.xp.ndarray
-        np.testing.assert_allclose(on_host, want, rtol=1e-13)
-        np.testing.assert_allclose(on_gpu.asnumpy(on_device), want, rtol=1e-13)
+        # A logit near 0 is a difference of products near 1, summed in another order.
+        np.testing.assert_allclose(on_host, want, rtol=1e-13, atol=1e-14)
+        np.testing.assert_allclose(on_gpu.asnumpy(on_device), want, rtol=1e-13, atol=1e-14)
     assert net.predict(X[0]).shape == (2,)
     assert type(net.gradient(IMAGES, LABELS)[1]) is np.ndarray
     assert type(net.gradient(X, y)[1]) is on_gpu.xp.ndarray
@@ -165,6 +167,15 @@ def test_bad_content_on_the_gpu_is_refused(on_gpu: fastnn.Backend) -> None:
     assert params(net).tobytes() == before
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "longdouble", ">f4", "?"])
+def test_any_real_type_is_taken(dtype: str, on_gpu: fastnn.Backend) -> None:
+    X = (IMAGES[:40] > 100).astype(dtype)
+
+    got = image_net("cuda").predict(X)
+
+    np.testing.assert_allclose(got, image_net("cpu").predict(X), rtol=1e-13)
+
+
 def test_parameters_come_from_either_side(on_gpu: fastnn.Backend) -> None:
     net, other = image_net("cuda", seed=1), image_net("cuda", seed=2)
     there = {"W1": net.weights[0], "b1": net.biases[0], "W2": net.weights[1], "b2": net.biases[1]}
@@ -233,13 +244,11 @@ def test_data_beyond_the_gpu_stream_through_it(standin: Any) -> None:
     X = rng.normal(size=(5000, 20))
     y = (X[:, 0] > 0).astype(int)
     nets = [image_net(device, input_scaling=None) for device in ("cuda", "cpu")]
-    standin.cuda.Stream.waited.clear()
 
     with standin.cuda.limit(400_000):  # X alone has 800,000 bytes
         standin.uploads.clear()
         history = nets[0].fit(X, y, epochs=2, batch_size=16, validation=0.2)
         slabs = [size for dtype, size in standin.uploads if dtype == np.float64]
-        waits_for_copies = [w for w in standin.waits if w == "set"]
         outputs = nets[0].predict(X)
     want = nets[1].fit(X, y, epochs=2, batch_size=16, validation=0.2)
 
@@ -247,9 +256,7 @@ def test_data_beyond_the_gpu_stream_through_it(standin: Any) -> None:
     assert history.val_loss == want.val_loss
     np.testing.assert_array_equal(outputs, nets[1].predict(X))
     assert max(slabs) < 400_000
-    assert waits_for_copies == []  # all from pinned memory
-    copies = {stream for stream, _ in standin.cuda.Stream.waited}
-    assert len(copies) == 1 + 2  # each epoch's copies wait for the work, and the work for them
+    assert not any(stream.pending for stream in standin.cuda.Stream.made)
 
 
 def test_streamed_integers_travel_as_they_are(standin: Any) -> None:
@@ -263,7 +270,7 @@ def test_streamed_integers_travel_as_they_are(standin: Any) -> None:
         standin.uploads.clear()
         streamed.fit(wide, LABELS, epochs=2)
 
-    raw = [size for dtype, size in standin.uploads if dtype == np.uint8]
+    raw = [size for dtype, size in standin.uploads if dtype == np.uint8 and size != LABELS.nbytes]
     assert len(raw) > 4
     assert sum(raw) == 3 * wide.nbytes  # looked at once, and used in two epochs
     assert params(streamed).tobytes() == params(resident).tobytes()
@@ -283,21 +290,57 @@ def test_out_of_memory_names_bytes_and_keeps_the_network(standin: Any) -> None:
     net.fit(IMAGES, LABELS, batch_size=10)
 
 
-def test_out_of_memory_in_the_middle_restores_the_epochs_start(
-    standin: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+class CUBLASError(RuntimeError):
+    """As CuPy has it."""
+
+    __module__ = "cupy_backends.cuda.libs.cublas"
+
+
+SPOILT: dict[str, Any] = {
+    "memory": (lambda cuda: cuda.memory.take(2**40), DeviceMemoryError, "Out of memory"),
+    "pinned memory": (
+        lambda cuda: cuda.runtime.CUDARuntimeError(2, "cudaErrorMemoryAllocation: out of memory"),
+        DeviceMemoryError, "has not enough memory: cudaErrorMemoryAllocation",
+    ),
+    "memory of cuBLAS": (
+        lambda _: CUBLASError("CUBLAS_STATUS_ALLOC_FAILED"),
+        DeviceMemoryError, "has not enough memory: CUBLAS_STATUS_ALLOC_FAILED",
+    ),
+    "cuBLAS": (lambda _: CUBLASError("CUBLAS_STATUS_EXECUTION_FAILED"), DeviceError, "failed: CUB"),
+    "an address": (
+        lambda cuda: cuda.runtime.CUDARuntimeError(700, "cudaErrorIllegalAddress"),
+        DeviceError, r"cuda:0 failed: cudaErrorIllegalAddress.*start a new one",
+    ),
+    "the driver": (
+        lambda cuda: cuda.driver.CUDADriverError("CUDA_ERROR_ILLEGAL_ADDRESS"),
+        DeviceError, r"cuda:0 failed: CUDA_ERROR_ILLEGAL_ADDRESS",
+    ),
+    "somebody else": (lambda _: RuntimeError("mine"), RuntimeError, "^mine$"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_a_fault_in_the_middle_restores_the_epochs_start(name: str, standin: Any) -> None:
+    happen, error, words = SPOILT[name]
     net = image_net("cuda")
     before = params(net).tobytes()
     steps = iter(range(100))
 
-    class Hungry(fastnn.SGD):
+    class Faulty(fastnn.SGD):
         def begin(self, p: Any, g: Any, backend: Any) -> Any:
             step = super().begin(p, g, backend)
-            return lambda: standin.cuda.memory.take(2**40) if next(steps) == 9 else step()
 
-    with pytest.raises(DeviceMemoryError, match="Out of memory allocating"):
-        net.fit(IMAGES, LABELS, optimizer=Hungry(0.1))
+            def stepped() -> None:
+                if next(steps) == 9:
+                    raise happen(standin.cuda)
+                step()
 
+            return stepped
+
+    with pytest.raises(error, match=words) as caught:
+        net.fit(IMAGES, LABELS, optimizer=Faulty(0.1))
+
+    assert type(caught.value) is error
     assert params(net).tobytes() == before
     assert (net.epochs, net.steps) == (0, 0)
 
@@ -313,27 +356,6 @@ def test_a_network_that_does_not_fit_stays_where_it_was(standin: Any) -> None:
     assert net.device == "cpu"
     assert net.weights[0] is not None
     assert np.shares_memory(net.weights[0], weights)
-
-
-@pytest.mark.parametrize("kind", ["CUDARuntimeError", "CUDADriverError"])
-def test_a_gpu_that_fails_is_named(
-    kind: str, standin: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    net, cuda = image_net("cuda"), standin.cuda
-    error = cuda.runtime.CUDARuntimeError(700, "cudaErrorIllegalAddress") if "Run" in kind else (
-        cuda.driver.CUDADriverError("CUDA_ERROR_ILLEGAL_ADDRESS")
-    )  # fmt: skip
-
-    def fail(*_: Any) -> None:
-        raise error
-
-    monkeypatch.setattr(net.backend.kernels, "bias_tanh", fail)
-
-    with pytest.raises(
-        DeviceError, match=r"cuda:0 failed: .*(?i:address).*start a new one"
-    ) as caught:
-        net.predict(IMAGES)
-    assert not isinstance(caught.value, MemoryError)
 
 
 def test_a_network_moves_there_and_back(on_gpu: fastnn.Backend) -> None:

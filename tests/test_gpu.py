@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import fastnn
+import fastnn_kernels
 from fastnn import backend as backends
 from fastnn import cli, gpu
 from fastnn.errors import DeviceError, DeviceUnavailableError
@@ -42,6 +43,11 @@ def absent(cupy: Any, patch: pytest.MonkeyPatch) -> None:
 def absent_beside_12(cupy: Any, patch: pytest.MonkeyPatch) -> None:
     absent(cupy, patch)
     patch.setattr(gpu, "driver_version", lambda: 12040)
+
+
+def no_kernels(cupy: Any, patch: pytest.MonkeyPatch) -> None:
+    patch.delattr(fastnn_kernels, "cuda")
+    patch.setitem(sys.modules, "fastnn_kernels.cuda", None)
 
 
 def hidden(cupy: Any, patch: pytest.MonkeyPatch) -> None:
@@ -113,6 +119,17 @@ FAULTS: dict[str, tuple[Fault, list[str]]] = {
     "a driver in trouble": (
         lambda cupy, patch: patch.setattr(cupy.cuda.runtime, "error", 999),
         ["the driver answers cudaError 999; see what nvidia-smi says"],
+    ),
+    "a GPU that lets nobody in": (
+        lambda cupy, patch: patch.setattr(
+            cupy.cuda.Device, "__enter__", failing(cupy.cuda.runtime.CUDARuntimeError(46, "busy"))
+        ),
+        ["needs a GPU that takes work, and this one does not (CUDARuntimeError: busy)",
+         "nvidia-smi"],
+    ),
+    "kernels that do not import": (
+        no_kernels,
+        ["needs numba-cuda for its kernels, which fails (", f"; try: {INSTALL}"],
     ),
     "no CUDA libraries": (
         lambda cupy, patch: patch.setattr(
@@ -207,6 +224,22 @@ def test_an_ordinal_that_is_not_there_is_named(
     assert fastnn.devices() == ["cpu", "cuda:0", "cuda:1"]
 
 
+def test_a_gpu_in_trouble_does_not_hide_the_next(
+    standin: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    product = standin.ndarray.__matmul__
+    monkeypatch.setattr(standin.cuda.runtime, "count", 2)
+    monkeypatch.setattr(standin.ndarray, "__matmul__", lambda a, b: (
+        product(a, b) if a.ordinal else failing(RuntimeError("ECC"))()
+    ))  # fmt: skip
+
+    with caplog.at_level(logging.INFO, "fastnn"):
+        assert fastnn.get_backend("auto").device == "cuda:1"
+
+    assert fastnn.devices() == ["cpu", "cuda:1"]
+    assert "device auto: using cuda:1, because device 'cuda' needs" in caplog.text
+
+
 def test_a_gpu_that_works_is_used(standin: Any, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "fastnn"):
         backend = fastnn.get_backend("auto", "float64")
@@ -245,6 +278,7 @@ def test_a_forked_process_is_told_to_spawn(standin: Any) -> None:
     net = fastnn.MLP([2, 2], device="cuda")
     used_again: list[Callable[[], object]] = [
         lambda: net.predict([[1, 2]]),
+        lambda: net.backend.asnumpy(net.params),
         lambda: fastnn.get_backend("cuda"),
     ]
     read, write = os.pipe()
@@ -263,7 +297,7 @@ def test_a_forked_process_is_told_to_spawn(standin: Any) -> None:
         lines = said.read().splitlines()
     os.waitpid(child, 0)
 
-    assert len(lines) == 2
+    assert len(lines) == 3
     assert all("get_context('spawn')" in line for line in lines)
     assert net.predict([[1, 2]]).shape == (1, 2)
 

@@ -15,7 +15,7 @@ from cupy import cuda
 
 __version__ = "stand-in"
 uploads: list[tuple[Any, int]] = []  # (dtype, bytes) of each copy to the device
-waits: list[str] = []  # what made the host wait for the device
+waits = cuda.waits
 
 
 class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801
@@ -26,6 +26,8 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801
     def __init__(self, memory: Any, base: Any = None) -> None:
         self.memory, self.base = np.asarray(memory), base
         self.ordinal = cuda.Device.current() if base is None else base.ordinal
+        self.last_used = cuda.clock.tick()  # by whatever had this memory before
+        self.incoming: Any = None  # the pinned memory that is being copied here
         if base is None:
             cuda.memory.take(self.memory.nbytes)
 
@@ -91,9 +93,12 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801
         return out
 
     def set(self, array: Any, stream: Any = None) -> None:
-        if stream is None or not cuda.is_pinned(array):
-            waits.append("set")
-        assert array.flags.c_contiguous
+        if self.dtype != array.dtype or self.shape != array.shape:
+            raise ValueError(f"{array.dtype} {array.shape} into {self.dtype} {self.shape}")
+        if stream is not None:
+            assert cuda.is_pinned(array), "a copy from pageable memory waits"
+            stream.copied(array, self.root.last_used)
+            self.root.incoming = array
         uploads.append((array.dtype, array.nbytes))
         self.memory[...] = array
 
@@ -127,6 +132,9 @@ def _inside(x: Any) -> Any:
     if isinstance(x, ndarray):
         if x.ordinal != cuda.Device.current():
             raise ValueError(f"array is on device {x.ordinal}, not {cuda.Device.current()}")
+        root, arrived = x.root, cuda.get_current_stream().arrived
+        assert root.incoming is None or any(root.incoming is p for p in arrived), "read too early"
+        root.last_used = cuda.clock.tick()
         return x.memory
     return x
 
@@ -152,12 +160,18 @@ def _call(function: Any, *args: Any, **named: Any) -> Any:
     return out
 
 
+def _check(dtype: Any) -> None:
+    if dtype.char not in "?bhilqBHILQefdFD" or not dtype.isnative:
+        raise ValueError(f"Unsupported dtype {dtype}")
+
+
 def asarray(x: Any, dtype: Any = None, order: Any = None) -> Any:
     if isinstance(x, ndarray):
+        if x.ordinal != cuda.Device.current():
+            x = ndarray(x.memory.copy())
         return x if dtype is None or x.dtype == dtype else x.astype(dtype)
     array = np.array(x, dtype)
-    if array.dtype.kind not in "biufc" or not array.dtype.isnative:
-        raise TypeError(f"Unsupported dtype {array.dtype}")
+    _check(array.dtype)
     uploads.append((array.dtype, array.nbytes))
     return ndarray(array)
 
@@ -191,7 +205,12 @@ def get_default_memory_pool() -> Any:
 
 
 def _made(name: str) -> Any:
-    return lambda *args, **named: ndarray(getattr(np, name)(*map(_inside, args), **named))
+    def make(*args: Any, **named: Any) -> ndarray:
+        array = getattr(np, name)(*map(_inside, args), **named)
+        _check(array.dtype)
+        return ndarray(array)
+
+    return make
 
 
 array = asarray

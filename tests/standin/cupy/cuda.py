@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 
-class _RuntimeError(RuntimeError):
+class CUDARuntimeError(RuntimeError):
     def __init__(self, status: int, message: str = "") -> None:
         super().__init__(message or f"cudaError {status}")
         self.status = status
@@ -45,7 +45,7 @@ class _Memory:
 class _Runtime:
     """The driver: versions, count and error are what a test sets."""
 
-    CUDARuntimeError = _RuntimeError
+    CUDARuntimeError = CUDARuntimeError
 
     def __init__(self) -> None:
         self.driver, self.runtime, self.count, self.error = 13000, 13020, 1, 0
@@ -58,7 +58,7 @@ class _Runtime:
 
     def getDeviceCount(self) -> int:
         if self.error:
-            raise _RuntimeError(self.error)
+            raise CUDARuntimeError(self.error)
         return self.count
 
     def getDevice(self) -> int:
@@ -92,22 +92,37 @@ class Device:
         self._current.pop()
 
     def synchronize(self) -> None:
-        time.sleep(0)
+        waits.append("device")
 
 
 class Stream:
-    """Work on it is done at once; waits of one stream for another are recorded."""
+    """Work is done at once, but what may not overlap on a GPU is checked by a clock.
 
-    waited: list[Any] = []  # noqa: RUF012
+    `seen` is how far the null stream's work is known to be done before what comes here next,
+    `arrived` are the pinned buffers whose copies are; `pending` those that the host has not
+    waited for.
+    """
+
+    made: list["Stream"] = []  # noqa: RUF012
 
     def __init__(self, null: bool = False, non_blocking: bool = False) -> None:
-        self.non_blocking = non_blocking
+        self.seen, self.arrived, self.pending = 0, list[Any](), list[Any]()
+        self.made.append(self)
 
     def wait_event(self, event: "Event") -> None:
-        self.waited.append((self, event))
+        self.seen = max(self.seen, event.time)
+        self.arrived += event.copies
 
     def synchronize(self) -> None:
-        pass
+        waits.append("stream")
+        self.pending.clear()
+
+    def copied(self, pinned: Any, last_used: int) -> None:
+        """A copy from pinned memory to a buffer that the null stream used last at this time."""
+        assert self.seen >= last_used, "a copy would overwrite what is still being read"
+        busy = [p for stream in self.made for p in stream.pending if np.shares_memory(p, pinned)]
+        assert not busy, "pinned memory was written before its last copy had left it"
+        self.pending.append(pinned)
 
     def __enter__(self) -> "Stream":
         _current.append(self)
@@ -118,7 +133,7 @@ class Stream:
 
     def begin_capture(self) -> None:
         if self not in _current[1:]:
-            raise _RuntimeError(900, "cudaErrorStreamCaptureUnsupported")
+            raise CUDARuntimeError(900, "cudaErrorStreamCaptureUnsupported")
 
     def end_capture(self) -> "Graph":
         return Graph()
@@ -135,21 +150,36 @@ class Graph:
 
 
 class Event:
-    """Recorded or not, and when."""
+    """A point in a stream: of the null stream a time, of another the copies before it."""
 
     def __init__(self, block: bool = False, disable_timing: bool = False) -> None:
-        self.recorded: list[Any] = []
+        self.time, self.copies, self.stream = 0, list[Any](), _current[0]
 
     def record(self, stream: Any = None) -> None:
-        self.recorded.append(stream or get_current_stream())
-        self.seconds = time.perf_counter()
+        self.stream, self.time = stream or get_current_stream(), clock.now
+        self.copies, self.seconds = list(self.stream.pending), time.perf_counter()
 
     def synchronize(self) -> None:
-        pass
+        waits.append("event")
+        self.stream.pending = [
+            p for p in self.stream.pending if not any(p is copy for copy in self.copies)
+        ]
 
 
+class _Clock:
+    """Counts what is put on the null stream."""
+
+    now = 0
+
+    def tick(self) -> int:
+        self.now += 1
+        return self.now
+
+
+clock = _Clock()
+waits: list[str] = []  # what made the host wait for the device
 _pinned: list[Any] = []
-_current = [Stream()]
+_current = [Stream(null=True)]
 
 
 def get_current_stream() -> Stream:
@@ -185,4 +215,5 @@ def limit(size: int) -> Iterator[None]:
 
 memory = _Memory()
 runtime = _Runtime()
-driver = SimpleNamespace(CUDADriverError=type("CUDADriverError", (RuntimeError,), {}))
+_DriverError = type("CUDADriverError", (RuntimeError,), {"__module__": __name__})
+driver = SimpleNamespace(CUDADriverError=_DriverError)

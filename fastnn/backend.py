@@ -34,6 +34,7 @@ Array = Any  # numpy.ndarray or cupy.ndarray
 
 ALIGNMENT = 128  # bytes: a cache line pair, and what a GPU reads at once
 
+_HERE = nullcontext()
 _log = logging.getLogger("fastnn")
 _process_default = os.environ.get("FASTNN_DEVICE") or "cpu"
 _context_default: ContextVar[str | None] = ContextVar("fastnn_device", default=None)
@@ -53,7 +54,7 @@ class Backend:
 
         It is x itself where x is all that.
         """
-        return self.xp.ascontiguousarray(self.xp.asarray(x, dtype or self.dtype))
+        return self.xp.asarray(x, dtype or self.dtype, order="C")
 
     def upload(self, x: Array) -> Array:
         """A NumPy array on this device, as it is."""
@@ -79,7 +80,7 @@ class Backend:
 
     def active(self) -> AbstractContextManager[None]:
         """The device made the current one, and its faults named; the door to all work on it."""
-        return nullcontext()
+        return _HERE
 
     def block(self, width: int) -> int:
         """Rows of this width to look at or predict at once: on a CPU they stay in its cache."""

@@ -28,12 +28,19 @@ class Data:
         return len(self.rows)
 
     def part(self, rows: Any) -> "Data":
-        """Some of the rows, by an index array."""
-        return Data(self.rows.part(rows), self.targets[self.rows.backend.asarray(rows, np.int64)])
+        """Some of the rows, by a NumPy index array."""
+        places = self.rows.backend.asarray(rows, np.int64)
+        return Data(self.rows.part(rows), self.targets[places])
 
     def slabs(self, order: Any, length: int) -> Iterator[tuple[Array, Targets]]:
         """(X, targets) in this order (None: their own), so many rows at a time."""
-        return ((X, self.targets[places]) for X, places in self.rows.slabs(order, length))
+        rows = self.rows
+        there = None if order is None else rows.backend.asarray(order, np.int64)
+        streamed = None if rows.is_there else rows.streamed(order, length)
+        for first in range(0, len(rows), length):
+            place = slice(first, first + length) if there is None else there[first : first + length]
+            X = rows[place] if streamed is None else next(streamed)
+            yield X, self.targets[place]
 
 
 def checked(net: "MLP", X: Any, Y: Any, loss: Loss) -> Data:

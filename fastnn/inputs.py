@@ -55,7 +55,7 @@ class Rows:
         """X comes from `placed`.  Raises ShapeError, DataError; looks at every number once."""
         if X.ndim != 2 or X.shape[1] != d:
             raise ShapeError(f"X is {X.shape}, need (n, {d})" + _reshape_hint(X.shape, d))
-        self.is_there = device_of(X) == backend.device
+        self.is_there = isinstance(X, backend.xp.ndarray)
         if not self.is_there and X.nbytes <= backend.room:
             X, self.is_there = backend.upload(X), True
         self.X, self.backend = X, backend
@@ -66,34 +66,20 @@ class Rows:
         return len(self.X)
 
     def __getitem__(self, rows: Any) -> Array:
-        """rows is a slice or an index array."""
-        return self._ready(self.X[rows] if isinstance(rows, slice) else self._taken(rows))
+        """rows is a slice, or an index array where X is."""
+        X = self.X[rows] if isinstance(rows, slice) else self.X.take(rows, axis=0)
+        return self._scaled(X if self.is_there else self.backend.upload(X))
 
     def part(self, rows: Any) -> "Rows":
-        """Some of the rows, by an index array, checked already."""
+        """Some of the rows, by a NumPy index array, checked already."""
         part = copy.copy(self)
-        part.X = self._taken(rows)
+        home = self.backend.xp if self.is_there else np
+        part.X = self.X.take(home.asarray(rows), axis=0)
         return part
 
-    def slabs(self, order: Array | None, length: int) -> Iterator[tuple[Array, Any]]:
-        """All rows in this order (None: their own), so many at a time, and where each was.
-
-        The places are slices, or index arrays on the device.
-        """
-        cuts = [slice(first, first + length) for first in range(0, len(self), length)]
-        whole = None if order is None else self.backend.asarray(order, np.int64)
-        places = cuts if whole is None else [whole[cut] for cut in cuts]
-        if self.is_there:
-            return zip(map(self.__getitem__, places), places, strict=True)
-        raw = prefetched(self.X, order, length, self.backend)
-        return zip(map(self._scaled, raw), places, strict=True)
-
-    def _taken(self, rows: Array) -> Array:
-        home = self.backend.xp if self.is_there else np
-        return self.X.take(home.asarray(rows), axis=0)
-
-    def _ready(self, X: Array) -> Array:
-        return self._scaled(X if self.is_there else self.backend.upload(X))
+    def streamed(self, order: Any, length: int) -> Iterator[Array]:
+        """All rows in this order (None: their own), so many at a time, from host memory."""
+        return map(self._scaled, prefetched(self.X, order, length, self.backend))
 
     def _scaled(self, X: Array) -> Array:
         backend = self.backend

@@ -216,12 +216,14 @@ class MLP:
     @on_its_device
     def _run(self, X: Any, head: str, batch_size: int | None) -> Array:
         backend = self.backend
-        block = backend.block(max(self.sizes))
-        block = block if batch_size is None else count("batch_size", batch_size)
+        if batch_size is None:
+            block = backend.block(max(self.sizes))
+        else:
+            block = count("batch_size", batch_size)
         X = placed(X, "X", backend)
         one = X.ndim == 1 and X.shape == (self.sizes[0],)
         rows = Rows(X[None] if one else X, self.sizes[0], self.scaling, backend)
-        stays = device_of(X) == backend.device
+        stays = isinstance(X, backend.xp.ndarray)
         out = (backend.xp if stays else np).empty((len(rows), self.sizes[-1]), self.dtype)
         layers = self.layers(head)
         with np.errstate(all="ignore"):

@@ -121,9 +121,9 @@ def check_ordinal(device: str, cupy: ModuleType, ordinal: int) -> None:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
         hint = "" if visible is None else f" with CUDA_VISIBLE_DEVICES={visible!r}"
         there = ", ".join(f"cuda:{i}" for i in range(number))
-        instead = f"the GPUs are {there}; use one of them" if number else "the driver shows no GPU"
+        instead = f"the GPUs are {there}; use one of them, or" if number else "there is no GPU; use"
         raise DeviceUnavailableError(
-            f"device {device!r} does not exist{hint}: {instead}, or use device='cpu'"
+            f"device {device!r} does not exist{hint}: {instead} device='cpu'"
         )
 
 

@@ -106,11 +106,11 @@ FAULTS: dict[str, tuple[Fault, list[str]]] = {
     ),
     "no GPU": (
         lambda cupy, patch: patch.setattr(cupy.cuda.runtime, "count", 0),
-        ["device 'cuda' does not exist: the driver shows no GPU, or use device='cpu'"],
+        ["device 'cuda' does not exist: there is no GPU; use device='cpu'"],
     ),
     "hidden GPUs": (
         hidden,
-        ["does not exist with CUDA_VISIBLE_DEVICES='': the driver shows no GPU"],
+        ["does not exist with CUDA_VISIBLE_DEVICES='': there is no GPU"],
     ),
     "a fork": (
         lambda cupy, patch: patch.setattr(cupy.cuda.runtime, "error", 3),

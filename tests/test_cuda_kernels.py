@@ -17,9 +17,10 @@ import pytest
 from fastnn_kernels import cuda, cuda_jit, jit
 from fastnn_kernels.cuda_jit import ENTRY, Kernel, machine_code
 
-ARRAYS = ["Z", "b", "out", "T", "dA", "Y", "w", "dT", "loss", "p", "g", "v"]
+ARRAYS = ["Z", "b", "out", "T", "dA", "Y", "w", "dT", "loss", "p", "g", "v", "mean", "square"]
 SIZES = ["m", "size"]
-NUMBERS = ["scale", "lr", "momentum", "weight_decay"]
+NUMBERS = ["scale", "lr", "momentum", "weight_decay", "alpha", "beta1", "beta2", "epsilon", "root",
+           "keep"]  # fmt: skip
 
 
 def kernels() -> dict[str, Kernel]:
@@ -94,7 +95,7 @@ def test_every_kernel_compiles_without_a_gpu(
 
 
 def test_every_kernel_is_found() -> None:
-    assert len(kernels()) == 32
+    assert len(kernels()) == 35
 
 
 def test_a_launch_passes_the_count_and_the_arguments(

@@ -62,7 +62,8 @@ def test_modules_have_no_kernel_that_the_face_lacks() -> None:
     def names(module: ModuleType) -> set[str]:
         return {
             name for name in vars(module)
-            if re.fullmatch(r"bias_\w+|[a-z]\w*_grad|sgd\w*|philox_bits|hits", name)
+            if re.fullmatch(r"bias_\w+|[a-z]\w*_grad|sgd\w*|adam|rmsprop|adagrad|philox_bits|hits",
+                            name)
         }  # fmt: skip
 
     assert names(cpu) == names(reference) == names(cuda)
@@ -292,20 +293,31 @@ def test_hits(kernels: Any) -> None:
         np.testing.assert_array_equal(out, [1, 1, 1])
 
 
+UPDATES: dict[str, tuple[int, tuple[float, ...]]] = {  # arrays, and the numbers that follow
+    "sgd": (2, (0.1, 0.01)),
+    "sgd_momentum": (3, (0.1, 0.9, 0.01)),
+    "sgd_nesterov": (3, (0.1, 0.9, 0.01)),
+    "adam": (4, (0.01, 0.9, 0.999, 1e-8, 0.05, 0.01, 0.98)),
+    "rmsprop": (3, (0.01, 0.99, 1e-8, 0.01)),
+    "adagrad": (3, (0.01, 1e-10, 0.01)),
+}
+
+
 @pytest.mark.parametrize("size", [0, 1, 1003])
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", ["sgd", "sgd_momentum", "sgd_nesterov"])
-def test_sgd(name: str, dtype: Any, size: int, kernels: Any) -> None:
-    p, g, v = (draw(size, dtype=dtype, seed=s) for s in range(3))
-    exact = [x.astype(np.float64) for x in (p, g, v)]
-    numbers = (0.1, 0.01) if name == "sgd" else (0.1, 0.9, 0.01)
-    arrays = 2 if name == "sgd" else 3
+@pytest.mark.parametrize("name", UPDATES)
+def test_updates(name: str, dtype: Any, size: int, kernels: Any) -> None:
+    count, numbers = UPDATES[name]
+    arrays = [draw(size, dtype=dtype, seed=seed) for seed in range(count)]
+    if name in ("adam", "rmsprop", "adagrad"):
+        arrays[-1] = arrays[-1] ** 2 + dtype(0.1)  # squares; away from 0, where 1 / sqrt is steep
+    exact = [x.astype(np.float64) for x in arrays]
 
-    getattr(kernels, name)(*(p, g, v)[:arrays], *numbers)
-    getattr(reference, name)(*exact[:arrays], *numbers)
+    getattr(kernels, name)(*arrays, *numbers)
+    getattr(reference, name)(*exact, *numbers)
 
-    assert_close(p, exact[0], scale=10)
-    assert_close(v, exact[2], scale=10)
+    for got, want in zip(arrays, exact, strict=True):
+        assert_close(got, want, scale=10)
 
 
 PHILOX = [  # counter, key, words: the known answers published with Random123
@@ -353,7 +365,7 @@ def test_philox_bits_begin_with_the_published_words(kernels: Any) -> None:
 VECTORIZED = [
     *(f"bias_{n}" for n in ACTIVATIONS),
     *(f"{n}_grad" for n in face.ELEMENTWISE if n not in ("identity", "step")),
-    *LOSSES, "softmax_cross_entropy_labels", "sgd", "sgd_momentum", "sgd_nesterov",
+    *LOSSES, "softmax_cross_entropy_labels", *UPDATES,
 ]  # fmt: skip
 
 
@@ -362,8 +374,11 @@ VECTORIZED = [
 def test_kernels_are_vectorized(name: str) -> None:
     body = getattr(cpu, name).py_func
     matrix, row = numba.float32[:, ::1], numba.float32[::1]
-    types = {"b": row, "w": row, "loss": row, "p": row, "g": row, "v": row, "y": numba.int64[::1]}
-    numbers = dict.fromkeys(["scale", "lr", "momentum", "weight_decay"], numba.float64)
+    rows = ["b", "w", "loss", "p", "g", "v", "mean", "square"]
+    types = {**dict.fromkeys(rows, row), "y": numba.int64[::1]}
+    names = ["scale", "lr", "momentum", "weight_decay", "alpha", "beta1", "beta2", "epsilon",
+             "root", "keep"]  # fmt: skip
+    numbers = dict.fromkeys(names, numba.float64)
     signature = [(types | numbers).get(p, matrix) for p in inspect.signature(body).parameters]
 
     compiled = numba.njit(tuple(signature), nogil=True, **OPTIONS)(body)

@@ -78,6 +78,21 @@ def _sgd_momentum(backend: Backend, n: int, m: int) -> tuple[list[Any], list[Arr
     return [p, g, v, 1e-3, 0.9, 1e-4], [p, v]
 
 
+def _adam(backend: Backend, n: int, m: int) -> tuple[list[Any], list[Array]]:
+    p, g, mean, square = (backend.zeros(n * m) for _ in range(4))
+    return [p, g, mean, square, 1e-3, 0.9, 0.999, 1e-8, 0.1, 1e-4, 1.0], [p, mean, square]
+
+
+def _rmsprop(backend: Backend, n: int, m: int) -> tuple[list[Any], list[Array]]:
+    p, g, square = (backend.zeros(n * m) for _ in range(3))
+    return [p, g, square, 1e-3, 0.99, 1e-8, 1e-4], [p, square]
+
+
+def _adagrad(backend: Backend, n: int, m: int) -> tuple[list[Any], list[Array]]:
+    p, g, square = (backend.zeros(n * m) for _ in range(3))
+    return [p, g, square, 1e-3, 1e-10, 1e-4], [p, square]
+
+
 def _philox_bits(backend: Backend, n: int, m: int) -> tuple[list[Any], list[Array]]:
     return [7, 3, 1, backend.xp.zeros(n * m, "uint32")], []
 
@@ -90,6 +105,9 @@ _ARGUMENTS: dict[type, Callable[[Backend, int, int], tuple[list[Any], list[Array
     face.Hits: _hits,
     face.Sgd: _sgd,
     face.SgdMomentum: _sgd_momentum,
+    face.Adam: _adam,
+    face.RmsProp: _rmsprop,
+    face.AdaGrad: _adagrad,
     face.PhiloxBits: _philox_bits,
 }
 

@@ -223,6 +223,34 @@ def sgd_nesterov(p, g, v, lr, momentum, weight_decay):
         updates.sgd_nesterov(i, p, g, v, lr, momentum, weight_decay)
 
 
+@jit
+def adam(p, g, mean, square, lr, beta1, beta2, epsilon, root, weight_decay, keep):
+    number = p.dtype.type
+    lr, beta1, beta2, epsilon = number(lr), number(beta1), number(beta2), number(epsilon)
+    root, weight_decay, keep = number(root), number(weight_decay), number(keep)
+    for i in range(p.size):
+        updates.adam(
+            i, p, g, mean, square, lr, beta1, beta2, epsilon, root, weight_decay, keep
+        )  # fmt: skip
+
+
+@jit
+def rmsprop(p, g, square, lr, alpha, epsilon, weight_decay):
+    number = p.dtype.type
+    lr, alpha, epsilon = number(lr), number(alpha), number(epsilon)
+    weight_decay = number(weight_decay)
+    for i in range(p.size):
+        updates.rmsprop(i, p, g, square, lr, alpha, epsilon, weight_decay)
+
+
+@jit
+def adagrad(p, g, square, lr, epsilon, weight_decay):
+    number = p.dtype.type
+    lr, epsilon, weight_decay = number(lr), number(epsilon), number(weight_decay)
+    for i in range(p.size):
+        updates.adagrad(i, p, g, square, lr, epsilon, weight_decay)
+
+
 def philox_bits(seed: int, step: int, layer: int, out) -> None:
     """The face's philox_bits; seed and step are split here, where integers are exact."""
     mask = 0xFFFFFFFF

@@ -18,7 +18,7 @@ from fastnn_kernels.face import ActivationGrad, Array, BiasActivation, LossFromR
 scalars: Any = device_module(
     plain_scalars, exp=math.exp, expm1=math.expm1, log=math.log, log1p=math.log1p
 )
-updates: Any = device_module(plain_updates)
+updates: Any = device_module(plain_updates, sqrt=math.sqrt)
 
 Scalar = Callable[..., Any]
 
@@ -221,8 +221,7 @@ def _sgd(count, p, g, lr, weight_decay):
 
 
 def sgd(p: Array, g: Array, lr: float, weight_decay: float) -> None:
-    number = p.dtype.type
-    _sgd(p.size, p, g, number(lr), number(weight_decay))
+    _sgd(p.size, p, g, *map(p.dtype.type, (lr, weight_decay)))
 
 
 def _momentum(update: Scalar) -> Any:
@@ -233,14 +232,58 @@ def _momentum(update: Scalar) -> Any:
             update(i, p, g, v, lr, momentum, weight_decay)
 
     def sgd(p: Array, g: Array, v: Array, lr: float, momentum: float, weight_decay: float) -> None:
-        number = p.dtype.type
-        kernel(p.size, p, g, v, number(lr), number(momentum), number(weight_decay))
+        kernel(p.size, p, g, v, *map(p.dtype.type, (lr, momentum, weight_decay)))
 
     return sgd
 
 
 sgd_momentum = _momentum(updates.sgd_momentum)
 sgd_nesterov = _momentum(updates.sgd_nesterov)
+
+
+@Kernel
+def _adam(
+    count, p, g, mean, square, lr, beta1, beta2, epsilon, root, weight_decay, keep
+):  # fmt: skip
+    i = cuda.grid(1)
+    if i < count:
+        updates.adam(
+            i, p, g, mean, square, lr, beta1, beta2, epsilon, root, weight_decay, keep
+        )  # fmt: skip
+
+
+def adam(
+    p: Array, g: Array, mean: Array, square: Array, lr: float, beta1: float, beta2: float,
+    epsilon: float, root: float, weight_decay: float, keep: float,
+) -> None:  # fmt: skip
+    numbers = lr, beta1, beta2, epsilon, root, weight_decay, keep
+    _adam(p.size, p, g, mean, square, *map(p.dtype.type, numbers))
+
+
+@Kernel
+def _rmsprop(count, p, g, square, lr, alpha, epsilon, weight_decay):
+    i = cuda.grid(1)
+    if i < count:
+        updates.rmsprop(i, p, g, square, lr, alpha, epsilon, weight_decay)
+
+
+def rmsprop(
+    p: Array, g: Array, square: Array, lr: float, alpha: float, epsilon: float, weight_decay: float
+) -> None:
+    _rmsprop(p.size, p, g, square, *map(p.dtype.type, (lr, alpha, epsilon, weight_decay)))
+
+
+@Kernel
+def _adagrad(count, p, g, square, lr, epsilon, weight_decay):
+    i = cuda.grid(1)
+    if i < count:
+        updates.adagrad(i, p, g, square, lr, epsilon, weight_decay)
+
+
+def adagrad(
+    p: Array, g: Array, square: Array, lr: float, epsilon: float, weight_decay: float
+) -> None:
+    _adagrad(p.size, p, g, square, *map(p.dtype.type, (lr, epsilon, weight_decay)))
 
 
 @Kernel

@@ -80,6 +80,43 @@ class SgdMomentum(Protocol):
     ) -> None: ...
 
 
+class Adam(Protocol):
+    """mean = beta1 mean + (1 - beta1) d and square = beta2 square + (1 - beta2) d^2, with
+    d = g + weight_decay p; then p = keep p - lr mean / (sqrt(square) / root + epsilon).
+
+    At step t, counted from 1, lr is the rate over 1 - beta1^t and root is sqrt(1 - beta2^t):
+    Kingma and Ba (2015), with PyTorch's place of epsilon.  Decoupled decay, Loshchilov and
+    Hutter (2019), is keep = 1 - rate decay.  p, g, mean, square (size,).
+    """
+
+    def __call__(
+        self, p: Array, g: Array, mean: Array, square: Array, lr: float, beta1: float,
+        beta2: float, epsilon: float, root: float, weight_decay: float, keep: float,
+    ) -> None: ...  # fmt: skip
+
+
+class RmsProp(Protocol):
+    """square = alpha square + (1 - alpha) d^2, then p -= lr d / (sqrt(square) + epsilon), with
+    d = g + weight_decay p.  p, g, square (size,).  Tieleman and Hinton (2012).
+    """
+
+    def __call__(
+        self, p: Array, g: Array, square: Array, lr: float, alpha: float, epsilon: float,
+        weight_decay: float,
+    ) -> None: ...  # fmt: skip
+
+
+class AdaGrad(Protocol):
+    """square += d^2, then p -= lr d / (sqrt(square) + epsilon), with d = g + weight_decay p.
+
+    p, g, square (size,).  Duchi, Hazan and Singer (2011).
+    """
+
+    def __call__(
+        self, p: Array, g: Array, square: Array, lr: float, epsilon: float, weight_decay: float
+    ) -> None: ...
+
+
 class PhiloxBits(Protocol):
     """out[e] = 32 random bits of element e, a pure function of (seed, step, layer, e).
 
@@ -131,5 +168,8 @@ class Kernels(Protocol):
     sgd: Sgd
     sgd_momentum: SgdMomentum
     sgd_nesterov: SgdMomentum
+    adam: Adam
+    rmsprop: RmsProp
+    adagrad: AdaGrad
 
     philox_bits: PhiloxBits

@@ -229,6 +229,32 @@ def sgd_nesterov(
     p -= lr * (d + momentum * v)
 
 
+def adam(
+    p: Array, g: Array, mean: Array, square: Array, lr: float, beta1: float, beta2: float,
+    epsilon: float, root: float, weight_decay: float, keep: float,
+) -> None:  # fmt: skip
+    d = g + weight_decay * p
+    mean[...] = beta1 * mean + (1 - beta1) * d
+    square[...] = beta2 * square + (1 - beta2) * d**2
+    p[...] = keep * p - lr * mean / (np.sqrt(square) / root + epsilon)
+
+
+def rmsprop(
+    p: Array, g: Array, square: Array, lr: float, alpha: float, epsilon: float, weight_decay: float
+) -> None:
+    d = g + weight_decay * p
+    square[...] = alpha * square + (1 - alpha) * d**2
+    p -= lr * d / (np.sqrt(square) + epsilon)
+
+
+def adagrad(
+    p: Array, g: Array, square: Array, lr: float, epsilon: float, weight_decay: float
+) -> None:
+    d = g + weight_decay * p
+    square += d**2
+    p -= lr * d / (np.sqrt(square) + epsilon)
+
+
 def philox4x32(counter: tuple[Array, ...], key: tuple[int, int]) -> tuple[Array, ...]:
     """The four words of Philox-4x32-10, uint64 arrays below 2**32 as the counter's are."""
     c0, c1, c2, c3 = counter

@@ -8,8 +8,9 @@
     |- DeviceError (RuntimeError)         arrays on the wrong device, a device that failed
     |  |- DeviceUnavailableError          a device that is not there, or lacks a library
     |  `- DeviceMemoryError (MemoryError)  a device without enough memory
-    |- CheckpointError (OSError)          a saved network that cannot be trusted
+    |- CheckpointError (OSError)          a saved network or history that cannot be trusted
     |- DivergenceError (ArithmeticError)  training that stopped being finite
+    |- MissingLibraryError (ImportError)  an optional library that is not there
     `- NotFittedError (ValueError, AttributeError)
 
 A message says what came, what was needed, and what to do.
@@ -49,11 +50,15 @@ class DeviceMemoryError(DeviceError, MemoryError):
 
 
 class CheckpointError(FastnnError, OSError):
-    """A file of a saved network that is damaged, foreign or of another version."""
+    """A file of a saved network or history that is damaged, foreign or of another version."""
 
 
 class DivergenceError(FastnnError, ArithmeticError):
     """A loss or parameter that stopped being finite; the network is as at the epoch's start."""
+
+
+class MissingLibraryError(FastnnError, ImportError):
+    """An optional library that is asked for and cannot be imported."""
 
 
 class NotFittedError(FastnnError, ValueError, AttributeError):

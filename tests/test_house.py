@@ -13,7 +13,8 @@ import pytest
 import fastnn
 
 ROOT = Path(__file__).parent.parent
-HEAVY = ["numba", "cupy", "scipy", "matplotlib", "sklearn", "tqdm", "pooch", "safetensors"]
+HEAVY = ["numba", "cupy", "scipy", "matplotlib", "sklearn", "tqdm", "pooch", "safetensors",
+         "pandas"]  # fmt: skip
 
 # A module may import those of earlier lines, and of its own line those before it.
 FLOORS = [
@@ -129,7 +130,8 @@ def test_errors_are_the_builtins_too() -> None:
         errors.DTypeError: TypeError, errors.DataError: ValueError,
         errors.DeviceError: RuntimeError, errors.DeviceUnavailableError: errors.DeviceError,
         errors.CheckpointError: OSError, errors.DivergenceError: ArithmeticError,
-        errors.NotFittedError: AttributeError, errors.ConvergenceWarning: UserWarning,
+        errors.MissingLibraryError: ImportError, errors.NotFittedError: AttributeError,
+        errors.ConvergenceWarning: UserWarning,
     }  # fmt: skip
 
     for error, builtin in expected.items():

@@ -36,13 +36,18 @@ _OF_LOGITS = {"cross_entropy": "softmax", "binary_cross_entropy": "sigmoid"}  # 
 
 @dataclass(frozen=True)
 class Targets:
-    """What a loss compares with: values for its kernel, and class labels if there are any."""
+    """What a loss compares with: values for its kernel, and labels and weights if any."""
 
     values: Array  # rows (n, k) in the network's type, or labels (n,) int64
     labels: Array | None  # (n,) int64: the class each row names, for the accuracy
+    weights: Array | None = None  # (n,) what each row counts for in training; None: all alike
 
     def __getitem__(self, rows: Any) -> "Targets":
-        return Targets(self.values[rows], None if self.labels is None else self.labels[rows])
+        return Targets(
+            self.values[rows],
+            None if self.labels is None else self.labels[rows],
+            None if self.weights is None else self.weights[rows],
+        )
 
 
 class Loss:
@@ -94,7 +99,7 @@ class Loss:
         return self._of_labels(Y) if is_class_indices else self._of_rows(Y, n)
 
     def _of_labels(self, Y: Array) -> Targets:
-        labels = self._there(_checked_labels(Y, self.k), np.int64)
+        labels = self.there(_checked_labels(Y, self.k), np.int64)
         if self.name == "cross_entropy":
             return Targets(labels, labels)
         columns = self.backend.xp.arange(self.k)
@@ -110,20 +115,20 @@ class Loss:
             hint = ": Y.ravel()" if labels and Y.shape == (n, 1) else ""
             raise ShapeError(f"Y is {Y.shape}, need ({n}, {self.k}){labels}{hint}")
         if self.name == "cross_entropy":
-            _check_each(rows.sum(axis=1), lambda s: np.abs(s - 1) <= 1e-3, "a row of Y sums to {},"
+            check_each(rows.sum(axis=1), lambda s: np.abs(s - 1) <= 1e-3, "a row of Y sums to {},"
                         " need 1 for loss 'cross_entropy'")  # fmt: skip
         if self.name in _OF_LOGITS:
-            _check_each(rows, lambda y: (y >= 0) & (y <= 1), "Y has {}, need 0 <= Y <= 1")
+            check_each(rows, lambda y: (y >= 0) & (y <= 1), "Y has {}, need 0 <= Y <= 1")
         with np.errstate(over="ignore"):
-            values = self._there(rows, self.backend.dtype)
-        _check_each(
+            values = self.there(rows, self.backend.dtype)
+        check_each(
             values, np.isfinite, f"Y has a number beyond {self.backend.dtype}, which becomes {{}}"
         )
         named = self._labels_of_rows(rows)
-        return Targets(values, None if named is None else self._there(named, np.int64))
+        return Targets(values, None if named is None else self.there(named, np.int64))
 
-    def _there(self, Y: Array, dtype: Any) -> Array:
-        """Y on the device, copied there as it is and cast there."""
+    def there(self, Y: Array, dtype: Any) -> Array:
+        """Y, or its rows' weights, on the device, copied there as it is and cast there."""
         there = Y if device_of(Y) == self.backend.device else self.backend.upload(Y)
         return self.backend.asarray(there, dtype)
 
@@ -143,19 +148,20 @@ def default_loss(output: str) -> str:
 
 
 def _checked_labels(Y: Array, k: int) -> Array:
-    _check_each(Y, lambda y: y == np.floor(y), "Y has {}, need whole class labels")
+    check_each(Y, lambda y: y == np.floor(y), "Y has {}, need whole class labels")
     hint = "; two classes are one output of 'sigmoid', or two of 'softmax'" if k == 1 else ""
-    _check_each(Y, lambda y: (y >= 0) & (y < k), f"Y has label {{}}, need 0 to {k - 1} "
+    check_each(Y, lambda y: (y >= 0) & (y < k), f"Y has label {{}}, need 0 to {k - 1} "
                 f"for {k} outputs{hint}")  # fmt: skip
     return Y
 
 
 def _check_finite(Y: Array) -> None:
     if Y.dtype.kind == "f":
-        _check_each(Y, np.isfinite, "Y has {}, need finite targets")
+        check_each(Y, np.isfinite, "Y has {}, need finite targets")
 
 
-def _check_each(values: Array, allowed: Any, message: str) -> None:
+def check_each(values: Array, allowed: Any, message: str) -> None:
+    """Raises DataError with message, {} its first value, unless all values are allowed."""
     good = allowed(values)
     if not good.all():
         where = tuple(int(i) for i in np.argwhere(~good)[0])

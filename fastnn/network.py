@@ -251,15 +251,24 @@ class MLP:
     def fit(
         self, X: Any, Y: Any, *, loss: str | None = None, optimizer: SGD | None = None,
         epochs: int = 1, batch_size: int | None = 32, shuffle: bool = True,
-        reduction: str = "mean", validation: Any = None, target_loss: float | None = None,
-        patience: int | None = None, progress: bool | None = None, execution: str = "auto",
-        seed: int | None = None,
+        reduction: str = "mean", sample_weight: Any = None,
+        class_weight: dict[Any, Any] | str | None = None, validation: Any = None,
+        target_loss: float | None = None, patience: int | None = None,
+        progress: bool | None = None, execution: str = "auto", seed: int | None = None,
     ) -> History:  # fmt: skip
         """Train on X (n, d) and Y, and return what was seen.
 
         loss: see fastnn.losses; None fits the output.  Y: class labels (n,) or rows (n, k),
         as the loss asks.  optimizer: None is SGD().  batch_size: None is all rows; the last,
         smaller batch is used too.  reduction: of a batch, "mean" over its rows or "sum".
+
+        sample_weight: (n,) numbers >= 0, where X is: each multiplies its row's loss.
+        class_weight: {class index or name: weight >= 0}, 1 for those not in it, multiplies the
+        loss of the rows of a class; "balanced" is n / (k * rows of the class), over the rows
+        trained on and the k classes that occur there.  Both multiply.  "mean" still divides by
+        the number of rows, not by the sum of weights, and History's loss is the mean of the
+        weighted losses over the rows; accuracy, validation and evaluate have no weights.
+
         validation: (X, Y), or the fraction of the rows to hold out.  target_loss: stop once an
         epoch's training loss is there.  patience: stop after so many epochs without a better
         validation loss (training loss where there is none) and restore the best weights.
@@ -275,8 +284,9 @@ class MLP:
             epochs, batch_size, shuffle, reduction, target_loss, patience, progress, execution
         )
         return training.fit(
-            self, X, Y, settings, loss=loss, optimizer=optimizer, validation=validation, seed=seed
-        )
+            self, X, Y, settings, loss=loss, optimizer=optimizer, sample_weight=sample_weight,
+            class_weight=class_weight, validation=validation, seed=seed,
+        )  # fmt: skip
 
     @on_its_device
     def evaluate(self, X: Any, Y: Any, loss: str | None = None) -> dict[str, float]:

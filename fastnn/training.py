@@ -59,7 +59,7 @@ class Settings:
 
 def fit(
     net: "MLP", X: Any, Y: Any, settings: Settings, *, loss: str | None, optimizer: SGD | None,
-    validation: Any, seed: int | None,
+    sample_weight: Any, class_weight: Any, validation: Any, seed: int | None,
 ) -> History:  # fmt: skip
     """Train net; see MLP.fit."""
     optimizer = SGD() if optimizer is None else optimizer
@@ -70,7 +70,10 @@ def fit(
     if "step" in (*net.activations, net.output):
         raise ArgumentError("activation 'step' has no slope to learn by; it is for inference, "
                             "train with 'sigmoid' instead")  # fmt: skip
-    data, held_out = divided(net, X, Y, objective, validation, seed)
+    data, held_out = divided(
+        net, X, Y, objective, validation, seed,
+        sample_weight=sample_weight, class_weight=class_weight,
+    )  # fmt: skip
     run = _Run(net, objective, optimizer, data, settings, seed)
     bar = Progress(settings.progress, settings.epochs * len(data), settings.epochs)
     with bar, np.errstate(all="ignore"):  # divergence is reported once, by name
@@ -78,7 +81,7 @@ def fit(
 
 
 def evaluate(layers: list[Dense], loss: Loss, data: Data) -> dict[str, float]:
-    """{"loss": mean per row, "accuracy": fraction where there are classes}.
+    """{"loss": mean per row, "accuracy": fraction where there are classes}, without weights.
 
     The layers end in logits.
     """
@@ -163,11 +166,11 @@ class _Run:
 
     def _steps(self, order: Array | None, bar: Progress) -> None:
         """Every batch of an epoch, once."""
-        for start, X, targets, labels in self._batches(order):
+        for start, X, targets, labels, w in self._batches(order):
             n = len(X)
             part = slice(start, start + n)
             scale = 1 / n if self.settings.reduction == "mean" else 1.0
-            Z = self.stack.backpropagate(X, targets, self.w[:n], scale, self.losses[part])
+            Z = self.stack.backpropagate(X, targets, w[:n], scale, self.losses[part])
             if labels is not None:
                 self.net.backend.kernels.hits(Z, labels, self.hits[part])
             self.step()
@@ -181,8 +184,13 @@ class _Run:
         """Mean loss, and accuracy where there are classes, of the epoch's first rows."""
         return _means(self.losses[:done], self.hits[:done], self.data)
 
-    def _batches(self, order: Array | None) -> Iterator[tuple[int, Array, Array, Array | None]]:
-        """(first position, X, targets, labels) of each batch, cut from gathered slabs."""
+    def _batches(
+        self, order: Array | None
+    ) -> Iterator[tuple[int, Array, Array, Array | None, Array]]:
+        """(first position, X, targets, labels, w) of each batch, cut from gathered slabs.
+
+        w may have more rows than the batch.
+        """
         batch, backend = self.batch_size, self.net.backend
         row_bytes = self.net.sizes[0] * backend.dtype.itemsize
         slab = batch * max(1, backend.slab_bytes // (batch * row_bytes))
@@ -190,7 +198,8 @@ class _Run:
             for i in range(0, len(X), batch):
                 rows = slice(i, i + batch)
                 labels = None if targets.labels is None else targets.labels[rows]
-                yield k * slab + i, X[rows], targets.values[rows], labels
+                w = self.w if targets.weights is None else targets.weights[rows]
+                yield k * slab + i, X[rows], targets.values[rows], labels, w
 
     def _restore(self, before: tuple[Array, int, int]) -> None:
         params, self.net.epochs, self.net.steps = before

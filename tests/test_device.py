@@ -152,6 +152,36 @@ def test_sides_are_not_mixed(on_gpu: fastnn.Backend) -> None:
     assert params(net).tobytes() == before
 
 
+def test_weights_on_another_side_are_refused(on_gpu: fastnn.Backend) -> None:
+    net, weights = image_net("cuda"), np.ones(1000)
+    X, y = on_gpu.xp.asarray(IMAGES), on_gpu.xp.asarray(LABELS)
+    before = params(net).tobytes()
+
+    with pytest.raises(
+        DeviceError,
+        match=r"X is on cpu, sample_weight on cuda:0: move one of them"
+        r".* sample_weight = cupy\.asnumpy\(sample_weight\)",
+    ):
+        net.fit(IMAGES, LABELS, sample_weight=on_gpu.xp.asarray(weights))
+    with pytest.raises(DeviceError, match=r"X is on cuda:0, sample_weight on cpu: .*net\.backend"):
+        net.fit(X, y, sample_weight=weights)
+
+    assert (params(net).tobytes(), net.epochs, net.steps) == (before, 0, 0)
+
+
+def test_weights_may_live_on_the_gpu(on_gpu: fastnn.Backend) -> None:
+    weights, there = rng.uniform(0, 2, 1000), on_gpu.xp.asarray
+    from_host, from_device, twin = image_net("cuda"), image_net("cuda"), image_net("cpu")
+    how: Any = {"class_weight": "balanced", "epochs": 2, "validation": 0.25}
+
+    from_host.fit(IMAGES, LABELS, sample_weight=weights, **how)
+    from_device.fit(there(IMAGES), there(LABELS), sample_weight=there(weights), **how)
+    twin.fit(IMAGES, LABELS, sample_weight=weights, **how)
+
+    assert params(from_host).tobytes() == params(from_device).tobytes()
+    np.testing.assert_allclose(params(from_host), twin.params, rtol=0, atol=1e-12)
+
+
 def test_bad_content_on_the_gpu_is_refused(on_gpu: fastnn.Backend) -> None:
     net = fastnn.MLP([2, 2], device="cuda", seed=0)
     y = on_gpu.xp.asarray([0, 1])
@@ -274,6 +304,23 @@ def test_streamed_integers_travel_as_they_are(standin: Any) -> None:
     assert len(raw) > 4
     assert sum(raw) == 3 * wide.nbytes  # looked at once, and used in two epochs
     assert params(streamed).tobytes() == params(resident).tobytes()
+
+
+def test_streamed_rows_keep_their_weights(standin: Any) -> None:
+    X = rng.normal(size=(5000, 20))
+    y, weights = (X[:, 0] > 0).astype(int), rng.uniform(0, 2, 5000)
+    nets = [image_net(device, input_scaling=None) for device in ("cuda", "cpu")]
+    how: Any = {"sample_weight": weights, "class_weight": {1: 3}, "epochs": 2, "batch_size": 16}
+
+    with standin.cuda.limit(500_000):  # X alone has 800,000 bytes
+        standin.uploads.clear()
+        history = nets[0].fit(X, y, **how)
+        slabs = [size for _, size in standin.uploads]
+    want = nets[1].fit(X, y, **how)
+
+    assert max(slabs) < 500_000
+    assert params(nets[0]).tobytes() == nets[1].params.tobytes()
+    assert history.loss == want.loss
 
 
 def test_out_of_memory_names_bytes_and_keeps_the_network(standin: Any) -> None:

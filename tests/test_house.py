@@ -28,6 +28,7 @@ FLOORS = [
         "initializers",
         "layout",
         "losses",
+        "weights",
         "layers",
     ],
     ["optimizers", "history", "progress", "checkpoint"],

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         losses,
         network,
         optimizers,
+        schedules,
         training,
         workloads,
     )
@@ -43,13 +44,13 @@ _HOME = {
 
 _MODULES = [
     "backend", "checkpoint", "datasets", "errors", "functional", "history", "initializers",
-    "layers", "losses", "network", "optimizers", "training", "workloads",
+    "layers", "losses", "network", "optimizers", "schedules", "training", "workloads",
 ]  # fmt: skip
 
 __all__ = [
     "MLP", "SGD", "Backend", "History", "backend", "checkpoint", "datasets", "devices",
     "errors", "functional", "get_backend", "history", "initializers", "layers", "load", "losses",
-    "network", "optimizers", "set_device", "training", "use_device", "workloads",
+    "network", "optimizers", "schedules", "set_device", "training", "use_device", "workloads",
 ]  # fmt: skip
 
 

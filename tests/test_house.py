@@ -31,7 +31,7 @@ FLOORS = [
         "weights",
         "layers",
     ],
-    ["optimizers", "history", "progress", "checkpoint"],
+    ["schedules", "optimizers", "history", "progress", "checkpoint"],
     ["data", "training"],
     ["network", "loading"],
     ["datasets"],

@@ -32,14 +32,15 @@ if TYPE_CHECKING:
     from fastnn.history import History
     from fastnn.loading import load
     from fastnn.network import MLP
-    from fastnn.optimizers import SGD
+    from fastnn.optimizers import SGD, AdaGrad, Adam, AdamW, RMSprop
 
 __version__ = "0.1.0"
 
 _HOME = {
     "Backend": "backend", "devices": "backend", "get_backend": "backend", "set_device": "backend",
     "use_device": "backend", "History": "history", "MLP": "network", "load": "loading",
-    "SGD": "optimizers",
+    "SGD": "optimizers", "Adam": "optimizers", "AdamW": "optimizers", "RMSprop": "optimizers",
+    "AdaGrad": "optimizers",
 }  # fmt: skip
 
 _MODULES = [
@@ -48,9 +49,10 @@ _MODULES = [
 ]  # fmt: skip
 
 __all__ = [
-    "MLP", "SGD", "Backend", "History", "backend", "checkpoint", "datasets", "devices",
-    "errors", "functional", "get_backend", "history", "initializers", "layers", "load", "losses",
-    "network", "optimizers", "schedules", "set_device", "training", "use_device", "workloads",
+    "MLP", "SGD", "AdaGrad", "Adam", "AdamW", "Backend", "History", "RMSprop", "backend",
+    "checkpoint", "datasets", "devices", "errors", "functional", "get_backend", "history",
+    "initializers", "layers", "load", "losses", "network", "optimizers", "schedules",
+    "set_device", "training", "use_device", "workloads",
 ]  # fmt: skip
 
 

@@ -17,6 +17,7 @@ import fastnn
 from fastnn import commands
 from fastnn.errors import CheckpointError, DataError, DeviceError, DivergenceError, FastnnError
 from fastnn.losses import NAMES
+from fastnn.optimizers import BY_NAME
 from fastnn_kernels.face import ELEMENTWISE
 
 _SIGTERM = 143
@@ -93,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--hidden", nargs="*", type=int, metavar="N", help="sizes of the hidden layers")
     add("--activation", choices=ELEMENTWISE, metavar="NAME",
         help=f"of the hidden layers: {', '.join(ELEMENTWISE)}")  # fmt: skip
-    add("--optimizer", choices=["sgd"], help="default: sgd")
+    add("--optimizer", choices=BY_NAME, metavar="NAME", help=", ".join(BY_NAME))
     add("--learning-rate", type=float, metavar="X")
     add("--momentum", type=float, metavar="X", help="in [0, 1)")
     add("--weight-decay", type=float, metavar="X", help="default: 0")

@@ -15,6 +15,7 @@ from fastnn.datasets.tables import read_features
 from fastnn.errors import ArgumentError, DataError
 from fastnn.loading import load
 from fastnn.network import MLP
+from fastnn.optimizers import BY_NAME, Optimizer
 from fastnn.workloads import OUTPUT_OF, WORKLOADS, Workload, fitting, from_csv, labelled
 
 
@@ -128,9 +129,19 @@ def _workload(args: Namespace) -> Workload:
                "batch_size": args.batch_size}  # fmt: skip
     return replace(
         work, sizes=(work.sizes[0], *hidden, work.sizes[-1]),
-        optimizer=replace(work.optimizer, **given),
+        optimizer=_optimizer(work.optimizer, args.optimizer, given),
         **{name: value for name, value in changes.items() if value is not None},
     )  # fmt: skip
+
+
+def _optimizer(usual: Optimizer, name: str | None, given: dict[str, float]) -> Optimizer:
+    """The workload's usual one, or that of this name, with the numbers given."""
+    kind = BY_NAME[name] if name else type(usual)
+    other = given.keys() - kind.__dataclass_fields__.keys()
+    if other:
+        option = min(other).replace("_", "-")
+        raise ArgumentError(f"--{option} is not a number of optimizer {name or 'here'!r}")
+    return replace(usual if type(usual) is kind else kind(), **given)
 
 
 def evaluate(args: Namespace) -> None:

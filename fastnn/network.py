@@ -20,7 +20,7 @@ from fastnn.inputs import Rows, Scaling, placed
 from fastnn.layers import Dense, Stack
 from fastnn.layout import Layout
 from fastnn.losses import Loss
-from fastnn.optimizers import SGD
+from fastnn.optimizers import Optimizer
 from fastnn.streams import Purpose, checked_seed, generator
 
 P = ParamSpec("P")
@@ -249,7 +249,7 @@ class MLP:
 
     @on_its_device
     def fit(
-        self, X: Any, Y: Any, *, loss: str | None = None, optimizer: SGD | None = None,
+        self, X: Any, Y: Any, *, loss: str | None = None, optimizer: Optimizer | None = None,
         epochs: int = 1, batch_size: int | None = 32, shuffle: bool = True,
         reduction: str = "mean", sample_weight: Any = None,
         class_weight: dict[Any, Any] | str | None = None, validation: Any = None,
@@ -259,8 +259,9 @@ class MLP:
         """Train on X (n, d) and Y, and return what was seen.
 
         loss: see fastnn.losses; None fits the output.  Y: class labels (n,) or rows (n, k),
-        as the loss asks.  optimizer: None is SGD().  batch_size: None is all rows; the last,
-        smaller batch is used too.  reduction: of a batch, "mean" over its rows or "sum".
+        as the loss asks.  optimizer: see fastnn.optimizers; None is SGD().  batch_size: None is
+        all rows; the last, smaller batch is used too.  reduction: of a batch, "mean" over its
+        rows or "sum".
 
         sample_weight: (n,) numbers >= 0, where X is: each multiplies its row's loss.
         class_weight: {class index or name: weight >= 0}, 1 for those not in it, multiplies the

@@ -19,7 +19,7 @@ from fastnn.errors import ArgumentError, DivergenceError
 from fastnn.history import History
 from fastnn.layers import Dense
 from fastnn.losses import Loss
-from fastnn.optimizers import SGD
+from fastnn.optimizers import SGD, Optimizer
 from fastnn.progress import Progress
 from fastnn.streams import Purpose, checked_seed, generator
 
@@ -58,13 +58,14 @@ class Settings:
 
 
 def fit(
-    net: "MLP", X: Any, Y: Any, settings: Settings, *, loss: str | None, optimizer: SGD | None,
-    sample_weight: Any, class_weight: Any, validation: Any, seed: int | None,
+    net: "MLP", X: Any, Y: Any, settings: Settings, *, loss: str | None,
+    optimizer: Optimizer | None, sample_weight: Any, class_weight: Any, validation: Any,
+    seed: int | None,
 ) -> History:  # fmt: skip
     """Train net; see MLP.fit."""
     optimizer = SGD() if optimizer is None else optimizer
-    if not isinstance(optimizer, SGD):
-        raise ArgumentError(f"optimizer is {optimizer!r}, need fastnn.SGD(...)")
+    if not isinstance(optimizer, Optimizer):
+        raise ArgumentError(f"optimizer is {optimizer!r}, need fastnn.SGD(...) or another")
     seed = net.seed if seed is None else checked_seed(seed)
     objective = Loss(loss, net.output, net.sizes[-1], net.backend)
     if "step" in (*net.activations, net.output):
@@ -107,14 +108,20 @@ class _Run:
     """One fit: the buffers it holds and the epochs it makes."""
 
     def __init__(
-        self, net: "MLP", loss: Loss, optimizer: SGD, data: Data, settings: Settings, seed: int
+        self,
+        net: "MLP",
+        loss: Loss,
+        optimizer: Optimizer,
+        data: Data,
+        settings: Settings,
+        seed: int,
     ) -> None:
         backend, n = net.backend, len(data)
         self.net, self.loss, self.data, self.settings, self.seed = net, loss, data, settings, seed
         self.batch_size = min(settings.batch_size or n, n)
         self.stack = net.stack(loss, self.batch_size)
         self.step = optimizer.begin(net.params, self.stack.gradient, backend)
-        self.learning_rate = optimizer.learning_rate
+        self.optimizer, self.first_step = optimizer, net.steps
         self.w = backend.zeros(self.batch_size) + backend.dtype.type(loss.factor)
         self.losses, self.hits = backend.zeros(n), backend.zeros(n)
         self.history = History()
@@ -214,9 +221,10 @@ class _Run:
         known = [float(_mean(self.losses[:done]))] if done else self.history.loss[-1:]
         last = f"{known[0]:.4g}" if known else "none"
         self._restore(before)
+        rate = self.optimizer.at("learning_rate", self.net.steps - self.first_step + step)
         raise DivergenceError(
             f"{what} stopped being finite in epoch {len(self.history) + 1}, step {step + 1}, at "
-            f"learning rate {self.learning_rate:g} (last finite loss: {last}); the network is as "
+            f"learning rate {rate:g} (last finite loss: {last}); the network is as "
             "it was at the start of that epoch.  Try a smaller learning rate, or input_scaling"
         )
 

@@ -13,7 +13,7 @@ from fastnn.datasets.packaged import IRIS_NAMES
 from fastnn.datasets.tables import read_csv
 from fastnn.errors import DataError
 from fastnn.files import PathLike
-from fastnn.optimizers import SGD
+from fastnn.optimizers import SGD, Optimizer
 
 Array = np.ndarray[Any, Any]
 Pair = tuple[Array, Array]
@@ -36,7 +36,7 @@ class Workload:
     activation: str = "sigmoid"
     output: str = "softmax"
     loss: str | None = None
-    optimizer: SGD = _SGD
+    optimizer: Optimizer = _SGD
     epochs: int = 20
     batch_size: int | None = 32
     floor: float | None = None  # the test accuracy it must reach

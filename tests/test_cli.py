@@ -61,6 +61,8 @@ FAILURES = [
     ("train --learning-rate -1", 2, "learning_rate"),
     ("train --learning-rate nan", 2, "learning_rate"),
     ("train --momentum 1", 2, "momentum"),
+    ("train --optimizer adam --momentum 0.9", 2, "--momentum is not a number of optimizer 'adam'"),
+    ("train --optimizer newton", 2, "--optimizer"),
     ("train --seed -1", 2, "seed is -1"),
     ("train --activation step", 2, "step"),
     ("train --device gpu", 2, "'gpu'"),
@@ -273,6 +275,23 @@ def test_an_option_is_what_the_network_gets(
     fastnn_command.good("train", "iris", "--epochs", "1", "--save", path, *option.split())
 
     assert getattr(fastnn.load(path), name) == want
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw", "rmsprop", "adagrad"])
+def test_an_optimizer_is_chosen_by_name(name: str, fastnn_command: Command, tmp_path: Path) -> None:
+    train: list[str | Path] = ["train", "iris", "--epochs", "2", "--optimizer", name, "--save"]
+    numbers = ["--learning-rate", "0.02", "--weight-decay", "0.001"]
+
+    fastnn_command.good(*train, tmp_path / "net", *numbers)
+
+    work = fastnn.workloads.WORKLOADS["iris"]
+    (X, y), _ = work.load(None)
+    twin = fastnn.MLP(work.sizes, seed=0, input_scaling=work.scaling(X))
+    kind: Any = fastnn.optimizers.BY_NAME[name]
+    momentum = {"momentum": 0.9} if name == "sgd" else {}
+    twin.fit(X, y, epochs=2, batch_size=work.batch_size,
+             optimizer=kind(learning_rate=0.02, weight_decay=0.001, **momentum))  # fmt: skip
+    np.testing.assert_array_equal(fastnn.load(tmp_path / "net").params, twin.params)
 
 
 @pytest.mark.parametrize("option", RATES)

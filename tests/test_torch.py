@@ -17,12 +17,36 @@ pytestmark = pytest.mark.usefixtures("device")
 
 STEPS, BATCH = 400, 32
 BOUND = {"float32": 5e-6, "float64": 1e-12}
-OPTIMIZERS = [
-    {},
-    {"weight_decay": 1e-3},
-    {"momentum": 0.9},
-    {"momentum": 0.9, "nesterov": True},
-    {"momentum": 0.9, "nesterov": True, "weight_decay": 1e-3},
+ADAPTIVE_BOUND = {"float32": 1e-4, "float64": 1e-12}  # a small gradient's rounding is divided by it
+OPTIMIZERS: list[tuple[Any, Any]] = [
+    (fastnn.SGD(0.1), lambda p: torch.optim.SGD(p, 0.1)),
+    (fastnn.SGD(0.1, weight_decay=1e-3), lambda p: torch.optim.SGD(p, 0.1, weight_decay=1e-3)),
+    (fastnn.SGD(0.01, 0.9), lambda p: torch.optim.SGD(p, 0.01, 0.9)),
+    (fastnn.SGD(0.01, 0.9, True), lambda p: torch.optim.SGD(p, 0.01, 0.9, nesterov=True)),
+    (
+        fastnn.SGD(0.01, 0.9, True, 1e-3),
+        lambda p: torch.optim.SGD(p, 0.01, 0.9, nesterov=True, weight_decay=1e-3),
+    ),
+    (fastnn.Adam(), lambda p: torch.optim.Adam(p)),
+    (
+        fastnn.Adam(0.003, 0.8, 0.99, 1e-6, 1e-3),
+        lambda p: torch.optim.Adam(p, 0.003, (0.8, 0.99), 1e-6, 1e-3),
+    ),
+    (fastnn.AdamW(), lambda p: torch.optim.AdamW(p)),
+    (
+        fastnn.AdamW(0.003, weight_decay=0.1),
+        lambda p: torch.optim.AdamW(p, 0.003, weight_decay=0.1),
+    ),
+    (fastnn.RMSprop(0.001), lambda p: torch.optim.RMSprop(p, 0.001)),
+    (
+        fastnn.RMSprop(0.001, 0.9, 1e-6, 1e-3),
+        lambda p: torch.optim.RMSprop(p, 0.001, 0.9, 1e-6, 1e-3),
+    ),
+    (fastnn.AdaGrad(), lambda p: torch.optim.Adagrad(p)),
+    (
+        fastnn.AdaGrad(0.02, weight_decay=1e-3),
+        lambda p: torch.optim.Adagrad(p, 0.02, weight_decay=1e-3),
+    ),
 ]
 
 
@@ -50,18 +74,19 @@ def difference(net: fastnn.MLP, twin: Any) -> float:
     "device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)], indirect=True
 )
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("extra", OPTIMIZERS, ids=str)
-def test_sgd_follows_pytorch_for_400_steps(extra: dict[str, Any], dtype: str, mnist: Any) -> None:
+@pytest.mark.parametrize(("ours", "theirs"), OPTIMIZERS, ids=lambda v: str(v)[:60])
+def test_optimizers_follow_pytorch_for_400_steps(
+    ours: Any, theirs: Any, dtype: str, mnist: Any
+) -> None:
     (X, y), _ = mnist
     n = STEPS * BATCH
     X, y = X[:n].astype(dtype), y[:n].astype(np.int64)
     net = fastnn.MLP([784, 50, 100, 10], "sigmoid", seed=0, dtype=dtype)
     twin = torch_net(net, torch.nn.Sigmoid)
-    lr = 0.01 if "momentum" in extra else 0.1
-    optimizer = torch.optim.SGD(twin.parameters(), lr=lr, **extra)
+    optimizer = theirs(twin.parameters())
     loss_of = torch.nn.CrossEntropyLoss()
 
-    net.fit(X, y, optimizer=fastnn.SGD(lr, **extra), batch_size=BATCH, shuffle=False)
+    net.fit(X, y, optimizer=ours, batch_size=BATCH, shuffle=False)
     for i in range(0, n, BATCH):
         optimizer.zero_grad()
         loss = loss_of(twin(torch.from_numpy(X[i : i + BATCH])), torch.from_numpy(y[i : i + BATCH]))
@@ -69,7 +94,29 @@ def test_sgd_follows_pytorch_for_400_steps(extra: dict[str, Any], dtype: str, mn
         optimizer.step()
 
     assert net.steps == STEPS
-    assert difference(net, twin) <= BOUND[dtype]
+    assert difference(net, twin) <= (BOUND if type(ours) is fastnn.SGD else ADAPTIVE_BOUND)[dtype]
+
+
+@pytest.mark.parametrize("how", ["clip_value", "clip_norm"])
+def test_clipping_follows_pytorch(how: str) -> None:
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(0, 1, (320, 20)), rng.uniform(0, 1, (320, 10))
+    net = fastnn.MLP([20, 15, 10], "tanh", "identity", seed=0, dtype="float64")
+    twin = torch_net(net, torch.nn.Tanh)
+    optimizer, limit = torch.optim.SGD(twin.parameters(), 0.1, 0.9), 0.01
+    kind: dict[str, Any] = {how: limit}
+    clip = {"clip_value": torch.nn.utils.clip_grad_value_,
+            "clip_norm": torch.nn.utils.clip_grad_norm_}[how]  # fmt: skip
+
+    net.fit(X, Y, optimizer=fastnn.SGD(0.1, 0.9, **kind), batch_size=40, shuffle=False)
+    for i in range(0, len(X), 40):
+        optimizer.zero_grad()
+        torch.nn.MSELoss()(twin(torch.from_numpy(X[i : i + 40])),
+                           torch.from_numpy(Y[i : i + 40])).backward()  # fmt: skip
+        clip(twin.parameters(), limit)
+        optimizer.step()
+
+    assert difference(net, twin) <= 1e-12
 
 
 LOSSES = [

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         datasets,
         errors,
         functional,
+        gradients,
         history,
         initializers,
         layers,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         workloads,
     )
     from fastnn.backend import Backend, devices, get_backend, set_device, use_device
+    from fastnn.gradients import GradientCheck, gradient_check
     from fastnn.history import History
     from fastnn.loading import load
     from fastnn.network import MLP
@@ -38,21 +40,22 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Backend": "backend", "devices": "backend", "get_backend": "backend", "set_device": "backend",
-    "use_device": "backend", "History": "history", "MLP": "network", "load": "loading",
-    "SGD": "optimizers", "Adam": "optimizers", "AdamW": "optimizers", "RMSprop": "optimizers",
-    "AdaGrad": "optimizers",
+    "use_device": "backend", "GradientCheck": "gradients", "gradient_check": "gradients",
+    "History": "history", "MLP": "network", "load": "loading", "SGD": "optimizers",
+    "Adam": "optimizers", "AdamW": "optimizers", "RMSprop": "optimizers", "AdaGrad": "optimizers",
 }  # fmt: skip
 
 _MODULES = [
-    "backend", "checkpoint", "datasets", "errors", "functional", "history", "initializers",
-    "layers", "losses", "network", "optimizers", "schedules", "training", "workloads",
+    "backend", "checkpoint", "datasets", "errors", "functional", "gradients", "history",
+    "initializers", "layers", "losses", "network", "optimizers", "schedules", "training",
+    "workloads",
 ]  # fmt: skip
 
 __all__ = [
-    "MLP", "SGD", "AdaGrad", "Adam", "AdamW", "Backend", "History", "RMSprop", "backend",
-    "checkpoint", "datasets", "devices", "errors", "functional", "get_backend", "history",
-    "initializers", "layers", "load", "losses", "network", "optimizers", "schedules",
-    "set_device", "training", "use_device", "workloads",
+    "MLP", "SGD", "AdaGrad", "Adam", "AdamW", "Backend", "GradientCheck", "History", "RMSprop",
+    "backend", "checkpoint", "datasets", "devices", "errors", "functional", "get_backend",
+    "gradient_check", "gradients", "history", "initializers", "layers", "load", "losses",
+    "network", "optimizers", "schedules", "set_device", "training", "use_device", "workloads",
 ]  # fmt: skip
 
 

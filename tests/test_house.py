@@ -34,6 +34,7 @@ FLOORS = [
     ["schedules", "optimizers", "history", "progress", "checkpoint"],
     ["data", "training"],
     ["network", "loading"],
+    ["gradients"],
     ["datasets"],
     ["workloads"],
     ["doctor", "commands", "cli"],

@@ -343,7 +343,7 @@ def test_philox_gives_the_published_words(
     assert list(compiled(*map(np.uint32, (*counter, *key)))) == words
 
 
-@pytest.mark.parametrize("size", [0, 1, 4, 1001])
+@pytest.mark.parametrize("size", [0, 1, 3, 4, 6, 64, 1001])
 def test_philox_bits_are_the_same_everywhere(size: int, kernels: Any) -> None:
     streams = [(0, 0, 0), (2**64 - 1, 2**63, 7), (123456789012345, 5, 2)]
 
@@ -386,3 +386,12 @@ def test_kernels_are_vectorized(name: str) -> None:
 
     assert re.search(r"= (fadd|fmul|fsub|select|fcmp)[^\n]*<\d+ x float>", ir)
     assert not re.search(r"= (fadd|fmul|fsub|fdiv)[^\n]* double ", ir)
+
+
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="kernels are interpreted")
+def test_philox_is_vectorized() -> None:
+    signature = (*[numba.uint32] * 5, numba.uint32[::1])
+
+    compiled = numba.njit(signature, nogil=True, **OPTIONS)(cpu._philox_bits.py_func)
+
+    assert re.search(r"= mul [^\n]*<\d+ x i64>", compiled.inspect_llvm(compiled.signatures[0]))

@@ -19,7 +19,8 @@ Scalar = Callable[..., Any]
 
 for _function in [*vars(scalars).values(), *vars(updates).values()]:
     if callable(_function) and _function not in (scalars.exp, scalars.expm1, scalars.log1p):
-        register_jitable(**OPTIONS)(_function)
+        # Philox is long enough for LLVM to call it, and a loop with a call does not vectorize.
+        register_jitable(forceinline=True, **OPTIONS)(_function)
 
 
 # LLVM vectorizes a loop only where it sees that its arrays are apart or one and the same.
@@ -262,8 +263,13 @@ def philox_bits(seed: int, step: int, layer: int, out) -> None:
 
 @jit
 def _philox_bits(key_low, key_high, step_low, step_high, layer, out):
-    for block in range((out.size + 3) // 4):
-        c0 = np.uint32(block)
-        words = scalars.philox4x32(c0, layer, step_low, step_high, key_low, key_high)
-        for k in range(min(4, out.size - 4 * block)):
-            out[4 * block + k] = words[k]
+    end = out.size - out.size % 4
+    for e in range(0, end, 4):
+        c0 = np.uint32(e // 4)
+        out[e], out[e + 1], out[e + 2], out[e + 3] = scalars.philox4x32(
+            c0, layer, step_low, step_high, key_low, key_high
+        )
+    c0 = np.uint32(end // 4)
+    words = scalars.philox4x32(c0, layer, step_low, step_high, key_low, key_high)
+    for e in range(end, out.size):
+        out[e] = words[e - end]

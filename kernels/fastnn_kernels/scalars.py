@@ -162,14 +162,19 @@ def huber_slope(a, y):
 
 
 def philox4x32(c0, c1, c2, c3, k0, k1):
-    """The four words of Philox-4x32-10; all arguments uint32.  Salmon et al. (2011)."""
+    """The four words of Philox-4x32-10; all arguments uint32.  Salmon et al. (2011).
+
+    A word is the low half of a uint64 between the rounds, whatever the high half is: a vector
+    of such is multiplied without being unpacked and packed in every round.
+    """
     shift, low = np.uint64(32), np.uint64(0xFFFFFFFF)
+    c0, c1, c2, c3 = np.uint64(c0), np.uint64(c1), np.uint64(c2), np.uint64(c3)
+    k0, k1 = np.uint64(k0), np.uint64(k1)
     for _ in range(10):
-        p0 = np.uint64(0xD2511F53) * np.uint64(c0)
-        p1 = np.uint64(0xCD9E8D57) * np.uint64(c2)
-        c0 = np.uint32(np.uint32(p1 >> shift) ^ c1 ^ k0)
-        c2 = np.uint32(np.uint32(p0 >> shift) ^ c3 ^ k1)
-        c1, c3 = np.uint32(p1 & low), np.uint32(p0 & low)
-        k0 = np.uint32((np.uint64(k0) + np.uint64(0x9E3779B9)) & low)
-        k1 = np.uint32((np.uint64(k1) + np.uint64(0xBB67AE85)) & low)
-    return c0, c1, c2, c3
+        p0 = np.uint64(0xD2511F53) * (c0 & low)
+        p1 = np.uint64(0xCD9E8D57) * (c2 & low)
+        c0, c1 = (p1 >> shift) ^ c1 ^ k0, p1
+        c2, c3 = (p0 >> shift) ^ c3 ^ k1, p0
+        k0 += np.uint64(0x9E3779B9)
+        k1 += np.uint64(0xBB67AE85)
+    return np.uint32(c0 & low), np.uint32(c1 & low), np.uint32(c2 & low), np.uint32(c3 & low)

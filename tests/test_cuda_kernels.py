@@ -94,6 +94,16 @@ def test_every_kernel_compiles_without_a_gpu(
     assert not re.search(r"\bcall\b|\.local", ptx)  # scalar functions are a part of the kernel
 
 
+@pytest.mark.parametrize("name", ["_philox_bits"])
+def test_a_thread_does_the_rounds_of_philox_once(name: str, compiler: None) -> None:
+    kernel = kernels()[name]
+
+    ptx = kernel.ptx(types(kernel, "float32"), "90")
+
+    # Ten rounds of two products; the thread's own index and a number are multiplied, too.
+    assert 20 <= len(re.findall(r"\bmul\.\w", ptx)) <= 26
+
+
 def test_every_kernel_is_found() -> None:
     assert len(kernels()) == 35
 

@@ -286,14 +286,26 @@ def adagrad(
     _adagrad(p.size, p, g, square, *map(p.dtype.type, (lr, epsilon, weight_decay)))
 
 
+# The four words have four names: an index into them becomes a switch whose every branch does
+# some of Philox's rounds again.
+
+
+@device
+def _put(word, out, e, size):
+    if e < size:
+        out[e] = word
+
+
 @Kernel
 def _philox_bits(count, key_low, key_high, step_low, step_high, layer, out, size):
     i = cuda.grid(1)
     if i < count:
         c0 = np.uint32(i)
-        words = scalars.philox4x32(c0, layer, step_low, step_high, key_low, key_high)
-        for k in range(min(4, size - 4 * i)):
-            out[4 * i + k] = words[k]
+        w0, w1, w2, w3 = scalars.philox4x32(c0, layer, step_low, step_high, key_low, key_high)
+        _put(w0, out, 4 * i, size)
+        _put(w1, out, 4 * i + 1, size)
+        _put(w2, out, 4 * i + 2, size)
+        _put(w3, out, 4 * i + 3, size)
 
 
 def philox_bits(seed: int, step: int, layer: int, out: Array) -> None:

@@ -17,10 +17,10 @@ import pytest
 from fastnn_kernels import cuda, cuda_jit, jit
 from fastnn_kernels.cuda_jit import ENTRY, Kernel, machine_code
 
-ARRAYS = ["Z", "b", "out", "T", "dA", "Y", "w", "dT", "loss", "p", "g", "v", "mean", "square"]
+ARRAYS = ["A", "Z", "b", "out", "T", "dA", "Y", "w", "dT", "loss", "p", "g", "v", "mean", "square"]
 SIZES = ["m", "size"]
 NUMBERS = ["scale", "lr", "momentum", "weight_decay", "alpha", "beta1", "beta2", "epsilon", "root",
-           "keep"]  # fmt: skip
+           "keep", "factor"]  # fmt: skip
 
 
 def kernels() -> dict[str, Kernel]:
@@ -94,7 +94,7 @@ def test_every_kernel_compiles_without_a_gpu(
     assert not re.search(r"\bcall\b|\.local", ptx)  # scalar functions are a part of the kernel
 
 
-@pytest.mark.parametrize("name", ["_philox_bits"])
+@pytest.mark.parametrize("name", ["_philox_bits", "_dropout"])
 def test_a_thread_does_the_rounds_of_philox_once(name: str, compiler: None) -> None:
     kernel = kernels()[name]
 
@@ -105,7 +105,7 @@ def test_a_thread_does_the_rounds_of_philox_once(name: str, compiler: None) -> N
 
 
 def test_every_kernel_is_found() -> None:
-    assert len(kernels()) == 35
+    assert len(kernels()) == 36
 
 
 def test_a_launch_passes_the_count_and_the_arguments(

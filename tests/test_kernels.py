@@ -14,7 +14,7 @@ import numba
 import numpy as np
 import pytest
 
-from fastnn_kernels import cpu, cuda, face, reference, scalars
+from fastnn_kernels import cpu, cuda, face, philox, reference, scalars
 from fastnn_kernels.jit import OPTIONS
 
 Array = np.ndarray[Any, Any]
@@ -62,8 +62,8 @@ def test_modules_have_no_kernel_that_the_face_lacks() -> None:
     def names(module: ModuleType) -> set[str]:
         return {
             name for name in vars(module)
-            if re.fullmatch(r"bias_\w+|[a-z]\w*_grad|sgd\w*|adam|rmsprop|adagrad|philox_bits|hits",
-                            name)
+            if re.fullmatch(r"bias_\w+|[a-z]\w*_grad|sgd\w*|adam|rmsprop|adagrad|philox_bits|hits|"
+                            r"dropout", name)
         }  # fmt: skip
 
     assert names(cpu) == names(reference) == names(cuda)
@@ -362,6 +362,98 @@ def test_philox_bits_begin_with_the_published_words(kernels: Any) -> None:
     assert out[:4].tolist() == PHILOX[0][2]
 
 
+DROPPED = [*SHAPES, (4, 16), (3, 50)]
+STREAM = (2**63 + 11, 2**40 + 5, 3)  # a seed, a step and a layer, whose every word counts
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+@pytest.mark.parametrize("shape", DROPPED)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_dropout(dtype: Any, shape: tuple[int, int], in_place: bool, kernels: Any) -> None:
+    A, want = draw(*shape, dtype=dtype), np.full(shape, np.nan)
+    reference.dropout(A, *STREAM, 0.3, want)
+    out = A if in_place else np.full(shape, np.nan, dtype)
+
+    kernels.dropout(A, *STREAM, 0.3, out)
+
+    assert_close(out, want, scale=0, ulps=2)  # the factor is rounded, and its product
+    np.testing.assert_array_equal(out == 0, want == 0)
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.999])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_dropout_keeps_by_the_bits_of_philox(dtype: Any, rate: float, kernels: Any) -> None:
+    bits, out = np.zeros(3 * 50, np.uint32), np.full((3, 50), np.nan, dtype)
+    reference.philox_bits(*STREAM, bits)
+
+    for module in (kernels, reference):
+        module.dropout(np.ones_like(out), *STREAM, rate, out)
+        kept = out.ravel() != 0
+        assert kept.tolist() == [int(b) >= int(rate * 2**32) for b in bits]
+        np.testing.assert_array_equal(out.ravel()[kept], dtype(1 / (1 - rate)))
+
+
+def test_dropout_on_other_streams_keeps_others(kernels: Any) -> None:
+    seed, step, layer = STREAM
+    streams = [STREAM, (seed - 2**63, step, layer), (seed + 1, step, layer),
+               (seed, step - 2**40, layer), (seed, step + 1, layer),
+               (seed, step, layer + 1)]  # fmt: skip
+
+    masks = set()
+    for stream in streams:
+        out = np.ones((8, 16), np.float32)
+        kernels.dropout(out, *stream, 0.5, out)
+        masks.add(out.tobytes())
+
+    assert len(masks) == len(streams)
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
+def test_dropout_keeps_its_share_and_the_mean(rate: float, kernels: Any) -> None:
+    out = np.ones((60, 101))
+
+    kernels.dropout(out, *STREAM, rate, out)
+
+    # A share of n draws deviates by sqrt(rate (1 - rate) / n), the mean by 1 / (1 - rate) of it.
+    deviation = np.sqrt(rate * (1 - rate) / out.size)
+    assert abs((out != 0).mean() - (1 - rate)) < 5 * deviation
+    assert abs(out.mean() - 1) < 5 * deviation / (1 - rate)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_dropout_at_the_ends_of_the_rate(dtype: Any, kernels: Any) -> None:
+    A = draw(5, 13, dtype=dtype)
+
+    for module in (kernels, reference):
+        for rate in (5e-324, 1e-17):  # too few for one of 2**32 words, and 1 - rate is 1
+            out = np.full_like(A, np.nan)
+            module.dropout(A, *STREAM, rate, out)
+            np.testing.assert_array_equal(out, A)
+        out = np.full_like(A, np.nan)
+        module.dropout(A, *STREAM, float(np.nextafter(1, 0)), out)
+        assert not out.any()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_dropout_drops_nan_and_infinity_too(dtype: Any, kernels: Any) -> None:
+    ones = np.ones((2, 33), dtype)
+    reference.dropout(ones, *STREAM, 0.5, ones)
+
+    for module in (kernels, reference):
+        for value in (np.nan, np.inf, -np.inf):
+            out = np.full_like(ones, value)
+            module.dropout(out, *STREAM, 0.5, out)
+            np.testing.assert_array_equal(out, np.where(ones != 0, value, 0))
+
+
+@pytest.mark.parametrize(
+    ("rate", "threshold"),
+    [(0.0, 0), (2**-33, 0), (2**-32, 1), (0.5, 2**31), (np.nextafter(1, 0), 2**32 - 1)],
+)
+def test_threshold_is_the_rate_of_all_words(rate: float, threshold: int) -> None:
+    assert philox.threshold(rate) == threshold
+
+
 VECTORIZED = [
     *(f"bias_{n}" for n in ACTIVATIONS),
     *(f"{n}_grad" for n in face.ELEMENTWISE if n not in ("identity", "step")),
@@ -389,9 +481,16 @@ def test_kernels_are_vectorized(name: str) -> None:
 
 
 @pytest.mark.skipif(numba.config.DISABLE_JIT, reason="kernels are interpreted")
-def test_philox_is_vectorized() -> None:
-    signature = (*[numba.uint32] * 5, numba.uint32[::1])
+@pytest.mark.parametrize("name", ["_philox_bits", "_dropout"])
+def test_philox_is_vectorized(name: str) -> None:
+    body = getattr(cpu, name).py_func
+    matrix = numba.float32[:, ::1]
+    types = {"A": matrix, "factor": numba.float64,
+             "out": matrix if name == "_dropout" else numba.uint32[::1]}  # fmt: skip
+    signature = [types.get(p, numba.uint32) for p in inspect.signature(body).parameters]
 
-    compiled = numba.njit(signature, nogil=True, **OPTIONS)(cpu._philox_bits.py_func)
+    compiled = numba.njit(tuple(signature), nogil=True, **OPTIONS)(body)
+    ir = compiled.inspect_llvm(compiled.signatures[0])
 
-    assert re.search(r"= mul [^\n]*<\d+ x i64>", compiled.inspect_llvm(compiled.signatures[0]))
+    assert re.search(r"= mul [^\n]*<\d+ x i64>", ir)
+    assert not re.search(r"= (fadd|fmul|fsub|fdiv)[^\n]* double ", ir)

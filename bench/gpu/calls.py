@@ -97,6 +97,10 @@ def _philox_bits(backend: Backend, n: int, m: int) -> tuple[list[Any], list[Arra
     return [7, 3, 1, backend.xp.zeros(n * m, "uint32")], []
 
 
+def _dropout(backend: Backend, n: int, m: int) -> tuple[list[Any], list[Array]]:
+    return [numbers(backend, n, m), 7, 3, 1, 0.3, numbers(backend, n, m)], []
+
+
 _ARGUMENTS: dict[type, Callable[[Backend, int, int], tuple[list[Any], list[Array]]]] = {
     face.BiasActivation: _bias_activation,
     face.ActivationGrad: _activation_grad,
@@ -109,6 +113,7 @@ _ARGUMENTS: dict[type, Callable[[Backend, int, int], tuple[list[Any], list[Array
     face.RmsProp: _rmsprop,
     face.AdaGrad: _adagrad,
     face.PhiloxBits: _philox_bits,
+    face.Dropout: _dropout,
 }
 
 

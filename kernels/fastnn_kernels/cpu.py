@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numba.extending import register_jitable
 
-from fastnn_kernels import scalars, updates
+from fastnn_kernels import philox, scalars, updates
 from fastnn_kernels.cpu_math import maximum
 from fastnn_kernels.face import ActivationGrad, BiasActivation, LossFromRows
 from fastnn_kernels.jit import OPTIONS, jit
@@ -253,12 +253,7 @@ def adagrad(p, g, square, lr, epsilon, weight_decay):
 
 
 def philox_bits(seed: int, step: int, layer: int, out) -> None:
-    """The face's philox_bits; seed and step are split here, where integers are exact."""
-    mask = 0xFFFFFFFF
-    _philox_bits(
-        np.uint32(seed & mask), np.uint32(seed >> 32),
-        np.uint32(step & mask), np.uint32(step >> 32), np.uint32(layer), out,
-    )  # fmt: skip
+    _philox_bits(*philox.key_and_counter(seed, step, layer), out)
 
 
 @jit
@@ -273,3 +268,26 @@ def _philox_bits(key_low, key_high, step_low, step_high, layer, out):
     words = scalars.philox4x32(c0, layer, step_low, step_high, key_low, key_high)
     for e in range(end, out.size):
         out[e] = words[e - end]
+
+
+def dropout(A, seed: int, step: int, layer: int, rate: float, out) -> None:
+    words = philox.key_and_counter(seed, step, layer)
+    _dropout(A, *words, philox.threshold(rate), 1 / (1 - rate), out)
+
+
+@jit
+def _dropout(A, key_low, key_high, step_low, step_high, layer, threshold, factor, out):
+    _copy(A, out)
+    x, factor = out.reshape(out.size), out.dtype.type(factor)
+    end = x.size - x.size % 4
+    for e in range(0, end, 4):
+        c0 = np.uint32(e // 4)
+        w0, w1, w2, w3 = scalars.philox4x32(c0, layer, step_low, step_high, key_low, key_high)
+        x[e] = scalars.dropped(x[e], w0, threshold, factor)
+        x[e + 1] = scalars.dropped(x[e + 1], w1, threshold, factor)
+        x[e + 2] = scalars.dropped(x[e + 2], w2, threshold, factor)
+        x[e + 3] = scalars.dropped(x[e + 3], w3, threshold, factor)
+    c0 = np.uint32(end // 4)
+    words = scalars.philox4x32(c0, layer, step_low, step_high, key_low, key_high)
+    for e in range(end, x.size):
+        x[e] = scalars.dropped(x[e], words[e - end], threshold, factor)

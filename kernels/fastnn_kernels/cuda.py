@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from fastnn_kernels import philox
 from fastnn_kernels import scalars as plain_scalars
 from fastnn_kernels import updates as plain_updates
 from fastnn_kernels.cuda_jit import Kernel, cuda, device, device_module
@@ -309,8 +310,31 @@ def _philox_bits(count, key_low, key_high, step_low, step_high, layer, out, size
 
 
 def philox_bits(seed: int, step: int, layer: int, out: Array) -> None:
-    mask = 0xFFFFFFFF
-    _philox_bits(
-        -(-out.size // 4), np.uint32(seed & mask), np.uint32(seed >> 32),
-        np.uint32(step & mask), np.uint32(step >> 32), np.uint32(layer), out, out.size,
-    )  # fmt: skip
+    words = philox.key_and_counter(seed, step, layer)
+    _philox_bits(-(-out.size // 4), *words, out, out.size)
+
+
+@device
+def _drop(A, word, threshold, factor, out, e, size):
+    if e < size:
+        out[e] = scalars.dropped(A[e], word, threshold, factor)
+
+
+@Kernel
+def _dropout(
+    count, A, key_low, key_high, step_low, step_high, layer, threshold, factor, out, size
+):  # fmt: skip
+    i = cuda.grid(1)
+    if i < count:
+        c0 = np.uint32(i)
+        w0, w1, w2, w3 = scalars.philox4x32(c0, layer, step_low, step_high, key_low, key_high)
+        _drop(A, w0, threshold, factor, out, 4 * i, size)
+        _drop(A, w1, threshold, factor, out, 4 * i + 1, size)
+        _drop(A, w2, threshold, factor, out, 4 * i + 2, size)
+        _drop(A, w3, threshold, factor, out, 4 * i + 3, size)
+
+
+def dropout(A: Array, seed: int, step: int, layer: int, rate: float, out: Array) -> None:
+    words = philox.key_and_counter(seed, step, layer)
+    threshold, factor = philox.threshold(rate), out.dtype.type(1 / (1 - rate))
+    _dropout(-(-out.size // 4), A, *words, threshold, factor, out, out.size)

@@ -4,7 +4,7 @@ A kernel reads its inputs, writes its outputs, allocates nothing, checks nothing
 and returns nothing; a NaN that is used comes out.  Rows are samples.  All arrays
 of a call are C-contiguous, live on one device and have one float type (float32 or
 float64), labels (int64) and bits (uint32) apart.  n >= 0 rows, m >= 1 columns.
-out may be Z or dA, and dT may be T; no other output may be an input.
+out may be Z, dA or A, and dT may be T; no other output may be an input.
 """
 
 from typing import Any, Protocol
@@ -128,6 +128,20 @@ class PhiloxBits(Protocol):
     def __call__(self, seed: int, step: int, layer: int, out: Array) -> None: ...
 
 
+class Dropout(Protocol):
+    """out = A / (1 - rate) where an element is kept, else 0, NaN there included.
+
+    Element e = i m + j is kept where its bits, those of philox_bits(seed, step, layer, ...),
+    are at least floor(2**32 rate).  The same call on the gradient in out gives that in A.
+    A, out (n, m), out may be A; 0 < rate < 1; n m < 2**34; seed, step < 2**64.
+    Srivastava et al. (2014), scaled in training instead of afterwards.
+    """
+
+    def __call__(
+        self, A: Array, seed: int, step: int, layer: int, rate: float, out: Array
+    ) -> None: ...
+
+
 class Kernels(Protocol):
     """A kernel module.  f is: identity z; step 1 where z > 0; sigmoid 1/(1 + exp(-z));
     tanh; relu max(z, 0); leaky_relu with 0.01 z below zero; elu exp(z) - 1 below zero;
@@ -173,3 +187,4 @@ class Kernels(Protocol):
     adagrad: AdaGrad
 
     philox_bits: PhiloxBits
+    dropout: Dropout

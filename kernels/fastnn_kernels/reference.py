@@ -273,3 +273,11 @@ def philox_bits(seed: int, step: int, layer: int, out: Array) -> None:
     words = philox4x32(counter, (seed % 2**32, seed >> 32))
     for k in range(4):
         out[k::4] = words[k][: out[k::4].size]
+
+
+@_quiet
+def dropout(A: Array, seed: int, step: int, layer: int, rate: float, out: Array) -> None:
+    bits = np.empty(out.size, np.uint32, like=out)
+    philox_bits(seed, step, layer, bits)
+    kept = bits.reshape(out.shape) >= np.uint32(int(rate * 2**32))
+    out[...] = np.where(kept, _wide(A) / (1 - rate), 0)

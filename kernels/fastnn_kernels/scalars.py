@@ -161,6 +161,11 @@ def huber_slope(a, y):
     return one if d > one else (-one if d < -one else d)
 
 
+def dropped(x, bits, threshold, factor):
+    """x factor where 32 random bits say so, else 0, of x's type as factor is."""
+    return x * factor if bits >= threshold else type(x)(0)
+
+
 def philox4x32(c0, c1, c2, c3, k0, k1):
     """The four words of Philox-4x32-10; all arguments uint32.  Salmon et al. (2011).
 

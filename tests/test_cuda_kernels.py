@@ -17,10 +17,11 @@ import pytest
 from fastnn_kernels import cuda, cuda_jit, jit
 from fastnn_kernels.cuda_jit import ENTRY, Kernel, machine_code
 
-ARRAYS = ["A", "Z", "b", "out", "T", "dA", "Y", "w", "dT", "loss", "p", "g", "v", "mean", "square"]
+ARRAYS = ["A", "Z", "b", "out", "T", "dA", "Y", "w", "dT", "loss", "p", "g", "v", "mean", "square",
+          "a"]  # fmt: skip
 SIZES = ["m", "size"]
 NUMBERS = ["scale", "lr", "momentum", "weight_decay", "alpha", "beta1", "beta2", "epsilon", "root",
-           "keep", "factor"]  # fmt: skip
+           "keep", "factor", "l1", "l2", "decay"]  # fmt: skip
 
 
 def kernels() -> dict[str, Kernel]:
@@ -105,7 +106,7 @@ def test_a_thread_does_the_rounds_of_philox_once(name: str, compiler: None) -> N
 
 
 def test_every_kernel_is_found() -> None:
-    assert len(kernels()) == 36
+    assert len(kernels()) == 38
 
 
 def test_a_launch_passes_the_count_and_the_arguments(

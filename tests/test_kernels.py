@@ -63,7 +63,7 @@ def test_modules_have_no_kernel_that_the_face_lacks() -> None:
         return {
             name for name in vars(module)
             if re.fullmatch(r"bias_\w+|[a-z]\w*_grad|sgd\w*|adam|rmsprop|adagrad|philox_bits|hits|"
-                            r"dropout", name)
+                            r"dropout|penalty|average", name)
         }  # fmt: skip
 
     assert names(cpu) == names(reference) == names(cuda)
@@ -300,6 +300,8 @@ UPDATES: dict[str, tuple[int, tuple[float, ...]]] = {  # arrays, and the numbers
     "adam": (4, (0.01, 0.9, 0.999, 1e-8, 0.05, 0.01, 0.98)),
     "rmsprop": (3, (0.01, 0.99, 1e-8, 0.01)),
     "adagrad": (3, (0.01, 1e-10, 0.01)),
+    "penalty": (2, (0.03, 0.2)),
+    "average": (2, (0.99,)),
 }
 
 
@@ -318,6 +320,42 @@ def test_updates(name: str, dtype: Any, size: int, kernels: Any) -> None:
 
     for got, want in zip(arrays, exact, strict=True):
         assert_close(got, want, scale=10)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_penalty_by_hand(dtype: Any, kernels: Any) -> None:
+    p = np.array([2, -4, 0.0, -0.0, np.nan, np.inf, -np.inf], dtype)
+
+    for module in (kernels, reference):
+        g = np.ones_like(p)
+        module.penalty(g, p, 0.5, 0.25)
+        np.testing.assert_array_equal(g, [2, -0.5, 1, 1, np.nan, np.inf, -np.inf])
+        module.penalty(g, np.zeros_like(p), 0.5, 0.25)
+        np.testing.assert_array_equal(g, [2, -0.5, 1, 1, np.nan, np.inf, -np.inf])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_average_by_hand(dtype: Any, kernels: Any) -> None:
+    p = np.array([2, -4, 0, np.nan, 1], dtype)
+
+    for module in (kernels, reference):
+        a = np.array([1, 4, 8, 1, np.nan], dtype)
+        module.average(a, p, 0.75)
+        np.testing.assert_array_equal(a, [1.25, 2, 6, np.nan, np.nan])
+        module.average(a, p, 0.0)
+        np.testing.assert_array_equal(a, [2, -4, 0, np.nan, np.nan])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_average_of_constant_parameters_nears_them(dtype: Any, kernels: Any) -> None:
+    p, a = draw(100, dtype=dtype), np.zeros(100, dtype)
+
+    for _ in range(50):
+        kernels.average(a, p, 0.9)
+
+    # The weights 0.1 * 0.9^k sum to 1 - 0.9^50; decay and its complement are rounded, and a step
+    # rounds three times, of which 10 steps last.
+    assert_close(a, p.astype(np.float64) * (1 - 0.9**50), scale=0, ulps=50)
 
 
 PHILOX = [  # counter, key, words: the known answers published with Random123
@@ -466,10 +504,10 @@ VECTORIZED = [
 def test_kernels_are_vectorized(name: str) -> None:
     body = getattr(cpu, name).py_func
     matrix, row = numba.float32[:, ::1], numba.float32[::1]
-    rows = ["b", "w", "loss", "p", "g", "v", "mean", "square"]
+    rows = ["b", "w", "loss", "p", "g", "v", "mean", "square", "a"]
     types = {**dict.fromkeys(rows, row), "y": numba.int64[::1]}
     names = ["scale", "lr", "momentum", "weight_decay", "alpha", "beta1", "beta2", "epsilon",
-             "root", "keep"]  # fmt: skip
+             "root", "keep", "l1", "l2", "decay"]  # fmt: skip
     numbers = dict.fromkeys(names, numba.float64)
     signature = [(types | numbers).get(p, matrix) for p in inspect.signature(body).parameters]
 

@@ -93,6 +93,16 @@ def _adagrad(backend: Backend, n: int, m: int) -> tuple[list[Any], list[Array]]:
     return [p, g, square, 1e-3, 1e-10, 1e-4], [p, square]
 
 
+def _penalty(backend: Backend, n: int, m: int) -> tuple[list[Any], list[Array]]:
+    g, p = backend.zeros(n * m), backend.zeros(n * m)
+    return [g, p, 1e-5, 1e-4], [g]
+
+
+def _average(backend: Backend, n: int, m: int) -> tuple[list[Any], list[Array]]:
+    a, p = backend.zeros(n * m), backend.zeros(n * m)
+    return [a, p, 0.999], [a]
+
+
 def _philox_bits(backend: Backend, n: int, m: int) -> tuple[list[Any], list[Array]]:
     return [7, 3, 1, backend.xp.zeros(n * m, "uint32")], []
 
@@ -112,6 +122,8 @@ _ARGUMENTS: dict[type, Callable[[Backend, int, int], tuple[list[Any], list[Array
     face.Adam: _adam,
     face.RmsProp: _rmsprop,
     face.AdaGrad: _adagrad,
+    face.Penalty: _penalty,
+    face.Average: _average,
     face.PhiloxBits: _philox_bits,
     face.Dropout: _dropout,
 }

@@ -252,6 +252,20 @@ def adagrad(p, g, square, lr, epsilon, weight_decay):
         updates.adagrad(i, p, g, square, lr, epsilon, weight_decay)
 
 
+@jit
+def penalty(g, p, l1, l2):
+    l1, l2 = p.dtype.type(l1), p.dtype.type(l2)
+    for i in range(p.size):
+        updates.penalty(i, g, p, l1, l2)
+
+
+@jit
+def average(a, p, decay):
+    decay = p.dtype.type(decay)
+    for i in range(p.size):
+        updates.average(i, a, p, decay)
+
+
 def philox_bits(seed: int, step: int, layer: int, out) -> None:
     _philox_bits(*philox.key_and_counter(seed, step, layer), out)
 

@@ -287,6 +287,28 @@ def adagrad(
     _adagrad(p.size, p, g, square, *map(p.dtype.type, (lr, epsilon, weight_decay)))
 
 
+@Kernel
+def _penalty(count, g, p, l1, l2):
+    i = cuda.grid(1)
+    if i < count:
+        updates.penalty(i, g, p, l1, l2)
+
+
+def penalty(g: Array, p: Array, l1: float, l2: float) -> None:
+    _penalty(p.size, g, p, *map(p.dtype.type, (l1, l2)))
+
+
+@Kernel
+def _average(count, a, p, decay):
+    i = cuda.grid(1)
+    if i < count:
+        updates.average(i, a, p, decay)
+
+
+def average(a: Array, p: Array, decay: float) -> None:
+    _average(p.size, a, p, p.dtype.type(decay))
+
+
 # The four words have four names: an index into them becomes a switch whose every branch does
 # some of Philox's rounds again.
 

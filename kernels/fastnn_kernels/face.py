@@ -117,6 +117,25 @@ class AdaGrad(Protocol):
     ) -> None: ...
 
 
+class Penalty(Protocol):
+    """g += l2 * p + l1 * sign(p), where sign(0) = 0: the gradient of l2 p^2 / 2 + l1 |p|.
+
+    g, p (size,).
+    """
+
+    def __call__(self, g: Array, p: Array, l1: float, l2: float) -> None: ...
+
+
+class Average(Protocol):
+    """a = decay * a + (1 - decay) * p.  a, p (size,).
+
+    The mean of a training's parameters, the recent ones foremost.  Polyak and Juditsky (1992)
+    average all of them alike.
+    """
+
+    def __call__(self, a: Array, p: Array, decay: float) -> None: ...
+
+
 class PhiloxBits(Protocol):
     """out[e] = 32 random bits of element e, a pure function of (seed, step, layer, e).
 
@@ -185,6 +204,8 @@ class Kernels(Protocol):
     adam: Adam
     rmsprop: RmsProp
     adagrad: AdaGrad
+    penalty: Penalty
+    average: Average
 
     philox_bits: PhiloxBits
     dropout: Dropout

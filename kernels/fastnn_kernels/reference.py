@@ -255,6 +255,14 @@ def adagrad(
     p -= lr * d / (np.sqrt(square) + epsilon)
 
 
+def penalty(g: Array, p: Array, l1: float, l2: float) -> None:
+    g += l2 * p + l1 * np.sign(p)
+
+
+def average(a: Array, p: Array, decay: float) -> None:
+    a[...] = decay * a + (1 - decay) * p
+
+
 def philox4x32(counter: tuple[Array, ...], key: tuple[int, int]) -> tuple[Array, ...]:
     """The four words of Philox-4x32-10, uint64 arrays below 2**32 as the counter's are."""
     c0, c1, c2, c3 = counter

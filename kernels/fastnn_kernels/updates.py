@@ -1,7 +1,7 @@
 """The optimizers' rules for element i of flat arrays, written once and compiled for each device.
 
-p parameters, g their gradient, v, mean and square the state, all (size,); numbers are of the
-arrays' type.  `sqrt` is a name for a device to implement.
+p parameters, g their gradient, a their average, v, mean and square the state, all (size,);
+numbers are of the arrays' type.  `sqrt` is a name for a device to implement.
 """
 
 import numpy as np
@@ -45,3 +45,13 @@ def adagrad(i, p, g, square, lr, epsilon, weight_decay):
     d = g[i] + weight_decay * p[i]
     square[i] += d * d
     p[i] -= lr * d / (sqrt(square[i]) + epsilon)
+
+
+def penalty(i, g, p, l1, l2):
+    one, zero = type(l1)(1), type(l1)(0)
+    sign = one if p[i] > zero else (-one if p[i] < zero else p[i])  # 0 or NaN: as it is
+    g[i] += l2 * p[i] + l1 * sign
+
+
+def average(i, a, p, decay):
+    a[i] = decay * a[i] + (type(decay)(1) - decay) * p[i]

@@ -29,6 +29,8 @@ FLOORS = [
         "layout",
         "losses",
         "weights",
+        "scores",
+        "metrics",
         "layers",
     ],
     ["schedules", "optimizers", "history", "progress", "checkpoint"],

@@ -16,7 +16,7 @@ from fastnn.files import PathLike
 
 VERSION = 1
 
-_COLUMNS = ("loss", "accuracy", "val_loss", "val_accuracy", "seconds")
+_FIRST = ("loss", "accuracy", "val_loss", "val_accuracy")
 _NOT_FINITE = ("nan", "inf", "-inf")  # as text in a file: JSON has no such numbers
 
 
@@ -24,16 +24,18 @@ _NOT_FINITE = ("nan", "inf", "-inf")  # as text in a file: JSON has no such numb
 class History:
     """Losses are means per row, accuracies fractions; a list stays empty where there is none.
 
-    Epochs count from 0.  str() is a table with a row per epoch.
+    more has a list for each metric, with val_ before its name for the validation, and for each
+    number that a callback added.  Epochs count from 0.  str() is a table with a row per epoch.
     """
 
     loss: list[float] = field(default_factory=list)
     accuracy: list[float] = field(default_factory=list)
     val_loss: list[float] = field(default_factory=list)
     val_accuracy: list[float] = field(default_factory=list)
+    more: dict[str, list[float]] = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)
     best_epoch: int | None = None  # the one whose weights were restored; with patience
-    stopped: str = "epochs"  # why: "epochs", "target_loss" or "patience"
+    stopped: str = "epochs"  # why: "epochs", "target_loss", "patience", "nan" or "callback"
 
     def __len__(self) -> int:
         return len(self.loss)
@@ -56,19 +58,28 @@ class History:
             return self._part(range(len(self))[key])
         if isinstance(key, SupportsIndex):
             epoch = _place(key, len(self))
-            return {name: self[name][epoch] for name in _COLUMNS if epoch < len(self[name])}
-        if key not in _COLUMNS:
-            raise KeyError(key)
-        return getattr(self, key)
+            return {name: x[epoch] for name, x in self.columns.items() if epoch < len(x)}
+        return self.columns[key]
+
+    @property
+    def columns(self) -> dict[str, list[float]]:
+        """All lists by name, the empty ones too, as they stand in the table."""
+        return (
+            {name: getattr(self, name) for name in _FIRST} | self.more | {"seconds": self.seconds}
+        )
 
     def append(self, figures: dict[str, float]) -> None:
-        """Add an epoch's figures to their columns."""
-        for name, value in figures.items():
-            self[name].append(value)
+        """Add an epoch's figures to their columns; what is missing in `more` is NaN."""
+        before = len(self)
+        for name in figures.keys() - self.columns.keys():
+            self.more[name] = [math.nan] * before
+        for name, column in self.columns.items():
+            if name in figures or name in self.more:
+                column.append(figures.get(name, math.nan))
 
     def last(self) -> dict[str, float]:
-        """The last epoch's losses and accuracies."""
-        return {name: self[name][-1] for name in _COLUMNS[:4] if self[name]}
+        """The last epoch's figures, apart from the time."""
+        return {name: x[-1] for name, x in self.columns.items() if x and name != "seconds"}
 
     def save(self, path: PathLike) -> None:
         """Write it to path as JSON, whole or not at all.  History.load reads it back.
@@ -76,8 +87,9 @@ class History:
         NaN and infinities are written as text.  Raises DataError for what load would refuse,
         and as files.replace.
         """
-        record = {"fastnn_history": VERSION} | asdict(self)
-        record |= {name: [_as_json(x) for x in self[name]] for name in _COLUMNS}
+        texts = {name: [_as_json(x) for x in column] for name, column in self.columns.items()}
+        more = {name: texts.pop(name) for name in self.more}
+        record = {"fastnn_history": VERSION} | asdict(self) | texts | {"more": more}
         try:
             self._from(record)
         except ValueError as error:
@@ -117,7 +129,7 @@ class History:
         return f"History({', '.join([f'{len(self)} epochs', *figures])}, stopped={self.stopped!r})"
 
     def __str__(self) -> str:
-        names = [name for name in _COLUMNS if self[name]]
+        names = [name for name, column in self.columns.items() if column]
         rows = [
             [str(epoch), *(_four_digits(x[name]) if name in x else "" for name in names)]
             for epoch, x in enumerate(self)
@@ -130,12 +142,19 @@ class History:
         )
 
     def _part(self, epochs: range) -> Self:
-        columns = {
-            name: [self[name][i] for i in epochs if i < len(self[name])] for name in _COLUMNS
-        }
+        part = {name: [x[i] for i in epochs if i < len(x)] for name, x in self.columns.items()}
         best = self.best_epoch
         place = epochs.index(best) if best is not None and best in epochs else None
-        return type(self)(**columns, best_epoch=place, stopped=self.stopped)
+        return self.of_columns(part, place, self.stopped)
+
+    @classmethod
+    def of_columns(
+        cls, columns: dict[str, list[float]], best_epoch: int | None, stopped: str
+    ) -> Self:
+        """The inverse of .columns."""
+        more = {name: x for name, x in columns.items() if name not in (*_FIRST, "seconds")}
+        usual = {name: x for name, x in columns.items() if name not in more}
+        return cls(**usual, more=more, best_epoch=best_epoch, stopped=stopped)
 
     @classmethod
     def _from(cls, record: Any) -> Self:
@@ -146,7 +165,12 @@ class History:
         version = record["fastnn_history"]
         if type(version) is not int or version != VERSION:
             raise ValueError(f"its format is version {version!r:.20}, this fastnn reads {VERSION}")
-        columns = {name: _column(name, record[name]) for name in _COLUMNS}
+        columns = {name: _column(name, record[name]) for name in (*_FIRST, "seconds")}
+        if not isinstance(record["more"], dict):
+            raise ValueError(f"more is {record['more']!r:.20}, need an object of lists")
+        if twice := record["more"].keys() & columns.keys():
+            raise ValueError(f"{', '.join(twice)} is among more")
+        columns |= {name: _column(name, x) for name, x in record["more"].items()}
         n, best, stopped = len(columns["loss"]), record["best_epoch"], record["stopped"]
         if uneven := [name for name, column in columns.items() if len(column) not in (0, n)]:
             raise ValueError(f"{', '.join(uneven)} are not of {n} epochs, as loss is")
@@ -154,7 +178,7 @@ class History:
             raise ValueError(f"best_epoch is {best!r:.20}, need null or one of {n} epochs")
         if not isinstance(stopped, str):
             raise ValueError(f"stopped is {stopped!r:.20}, need a text")
-        return cls(**columns, best_epoch=best, stopped=stopped)
+        return cls.of_columns(columns, best, stopped)
 
 
 def _place(key: SupportsIndex, n: int) -> int:

@@ -119,7 +119,7 @@ def test_nan_survives_a_file(tmp_path: Path) -> None:
 
 WHOLE: dict[str, Any] = {
     "fastnn_history": 1, "loss": [1, 0.5], "accuracy": [], "val_loss": [], "val_accuracy": [],
-    "seconds": [], "best_epoch": None, "stopped": "epochs",
+    "more": {}, "seconds": [], "best_epoch": None, "stopped": "epochs",
 }  # fmt: skip
 
 
@@ -130,7 +130,10 @@ WHOLE: dict[str, Any] = {
         ("[" * 100_000, ""),
         ("[]", "need a JSON object"),
         ("{}", "need a JSON object of accuracy, best_epoch"),
-        (json.dumps(WHOLE | {"more": 1}), "need a JSON object"),
+        (json.dumps(WHOLE | {"others": 1}), "need a JSON object"),
+        (json.dumps(WHOLE | {"more": 1}), "more is 1, need an object of lists"),
+        (json.dumps(WHOLE | {"more": {"f1": [1]}}), "f1 are not of 2 epochs"),
+        (json.dumps(WHOLE | {"more": {"loss": [1, 2]}}), "loss is among more"),
         (json.dumps(WHOLE | {"fastnn_history": 2}), "version 2, this fastnn reads 1"),
         (json.dumps(WHOLE | {"fastnn_history": True}), "version True"),
         (json.dumps(WHOLE | {"loss": 1}), "loss is not a list of numbers"),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fastnn import (
         backend,
+        callbacks,
         checkpoint,
         datasets,
         errors,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         initializers,
         layers,
         losses,
+        metrics,
         network,
         optimizers,
         schedules,
@@ -30,6 +32,14 @@ if TYPE_CHECKING:
         workloads,
     )
     from fastnn.backend import Backend, devices, get_backend, set_device, use_device
+    from fastnn.callbacks import (
+        Callback,
+        Checkpoint,
+        CSVLogger,
+        EarlyStopping,
+        LearningRateLogger,
+        TerminateOnNaN,
+    )
     from fastnn.gradients import GradientCheck, gradient_check
     from fastnn.history import History
     from fastnn.loading import load
@@ -40,22 +50,26 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Backend": "backend", "devices": "backend", "get_backend": "backend", "set_device": "backend",
-    "use_device": "backend", "GradientCheck": "gradients", "gradient_check": "gradients",
+    "use_device": "backend", "Callback": "callbacks", "Checkpoint": "callbacks",
+    "CSVLogger": "callbacks", "EarlyStopping": "callbacks", "LearningRateLogger": "callbacks",
+    "TerminateOnNaN": "callbacks", "GradientCheck": "gradients", "gradient_check": "gradients",
     "History": "history", "MLP": "network", "load": "loading", "SGD": "optimizers",
     "Adam": "optimizers", "AdamW": "optimizers", "RMSprop": "optimizers", "AdaGrad": "optimizers",
 }  # fmt: skip
 
 _MODULES = [
-    "backend", "checkpoint", "datasets", "errors", "functional", "gradients", "history",
-    "initializers", "layers", "losses", "network", "optimizers", "schedules", "training",
-    "workloads",
+    "backend", "callbacks", "checkpoint", "datasets", "errors", "functional", "gradients",
+    "history", "initializers", "layers", "losses", "metrics", "network", "optimizers", "schedules",
+    "training", "workloads",
 ]  # fmt: skip
 
 __all__ = [
-    "MLP", "SGD", "AdaGrad", "Adam", "AdamW", "Backend", "GradientCheck", "History", "RMSprop",
-    "backend", "checkpoint", "datasets", "devices", "errors", "functional", "get_backend",
-    "gradient_check", "gradients", "history", "initializers", "layers", "load", "losses",
-    "network", "optimizers", "schedules", "set_device", "training", "use_device", "workloads",
+    "MLP", "SGD", "AdaGrad", "Adam", "AdamW", "Backend", "CSVLogger", "Callback", "Checkpoint",
+    "EarlyStopping", "GradientCheck", "History", "LearningRateLogger", "RMSprop", "TerminateOnNaN",
+    "backend", "callbacks", "checkpoint", "datasets", "devices", "errors", "functional",
+    "get_backend", "gradient_check", "gradients", "history", "initializers", "layers", "load",
+    "losses", "metrics", "network", "optimizers", "schedules", "set_device", "training",
+    "use_device", "workloads",
 ]  # fmt: skip
 
 

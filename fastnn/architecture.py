@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.checks import choice, flag
+from fastnn.checks import choice, flag, number
 from fastnn.errors import ArgumentError
 from fastnn_kernels.face import ELEMENTWISE
 
@@ -26,27 +26,28 @@ class Architecture:
     output: str
     bias: bool
     class_names: tuple[str, ...] | None
+    dropout: tuple[float, ...]  # after each hidden layer
 
     @classmethod
     def checked(
-        cls, sizes: Any, activation: Any, output: Any, bias: Any, class_names: Any
+        cls, sizes: Any, activation: Any, output: Any, bias: Any, class_names: Any, dropout: Any
     ) -> "Architecture":
-        """From what a user or a file says: activation is a name for all hidden layers, or one
-        each, and is checked even where there is no hidden layer."""
+        """From what a user or a file says: activation and dropout are one for all hidden layers,
+        or one each, and are checked even where there is no hidden layer."""
         sizes = _sizes(sizes)
         output = choice("output", output, ("softmax", *ELEMENTWISE))
         bias = flag("bias", bias)
         activations = _activations(activation, len(sizes) - 2)
         names = _class_names(class_names, sizes[-1], output)
-        return cls(sizes, activations, output, bias, names)
+        return cls(sizes, activations, output, bias, names, _dropout(dropout, len(sizes) - 2))
 
     @classmethod
     def from_json(cls, values: Any) -> "Architecture":
         """From what as_json returned, or from anything at all: then it raises ArgumentError."""
-        names = {"sizes", "activations", "output", "bias", "class_names"}
+        names = cls.__dataclass_fields__.keys()
         if not isinstance(values, dict) or values.keys() != names:
             raise ArgumentError(f"the architecture is {str(values)[:80]}, need {sorted(names)}")
-        return cls.checked(*(values[name] for name in cls.__dataclass_fields__))
+        return cls.checked(*(values[name] for name in names))
 
     def as_json(self) -> dict[str, Any]:
         """Values that JSON knows."""
@@ -63,9 +64,10 @@ class Architecture:
         return shapes
 
     def table(self) -> str:
-        """The layers, a line each: shape, activation and number of parameters."""
+        """The layers, a line each: shape, activation, dropout and number of parameters."""
         rows = [("layer", "shape", "activation", "parameters")]
-        activations = (*self.activations, self.output)
+        dropped = [f", dropout {rate:g}" * (rate > 0) for rate in self.dropout]
+        activations = [*map("".join, zip(self.activations, dropped, strict=True)), self.output]
         for k, (d, m) in enumerate(pairwise(self.sizes), start=1):
             count = d * m + (m if self.bias else 0)
             rows.append((f"{k}", f"{d} -> {m}", activations[k - 1], f"{count:,}"))
@@ -82,6 +84,9 @@ class Architecture:
             activation = self.activations[0] if one else list(self.activations)
             parts.append(f"activation={activation!r}")
         parts.append(f"output={self.output!r}")
+        if any(self.dropout):
+            one = len(set(self.dropout)) == 1
+            parts.append(f"dropout={self.dropout[0] if one else list(self.dropout)}")
         return ", ".join(parts if self.bias else [*parts, "bias=False"])
 
 
@@ -108,6 +113,19 @@ def _activations(activation: Any, hidden: int) -> tuple[str, ...]:
         raise ArgumentError(f"activation is {reprlib.repr(activation)}, need a name, or a list of "
                             f"{hidden} for the hidden layers")  # fmt: skip
     return tuple(choice("activation", a, ELEMENTWISE) for a in activation)
+
+
+def _dropout(dropout: Any, hidden: int) -> tuple[float, ...]:
+    if not _is_list(dropout):
+        return (_rate(dropout),) * hidden
+    if len(dropout) != hidden:
+        raise ArgumentError(f"dropout is {reprlib.repr(dropout)}, need a number, or a list of "
+                            f"{hidden} for the hidden layers")  # fmt: skip
+    return tuple(map(_rate, dropout))
+
+
+def _rate(value: Any) -> float:
+    return number("dropout", value, "in [0, 1)", lambda rate: 0 <= rate < 1)
 
 
 def _class_names(names: Any, k: int, output: str) -> tuple[str, ...] | None:

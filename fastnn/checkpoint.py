@@ -1,4 +1,4 @@
-"""Networks in files: safetensors with a record of the network in the metadata.
+"""Networks and runs in files: safetensors with a record of what they are in the metadata.
 
 What is read is not trusted: the header is bounded, and every name, shape, type and byte
 range is compared with the record before any array is made.  Nothing is unpickled.
@@ -40,7 +40,7 @@ def write(path: PathLike, tensors: dict[str, Any], record: dict[str, Any]) -> No
 
 
 def read(
-    path: PathLike, expect: Callable[[Any], tuple[Any, Expected]]
+    path: PathLike, expect: Callable[[Any], tuple[Any, Expected]], what: str = "network"
 ) -> tuple[Any, dict[str, Any]]:
     """(record, tensors) of a file that write made.
 
@@ -56,7 +56,7 @@ def read(
             record, tensors = expect(_record(metadata))
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise CheckpointError(
-                f"{path} is not a network that fastnn saved: {str(error)[:400]}"
+                f"{path} is not a {what} that fastnn saved: {str(error)[:400]}"
             ) from error
         spans = _spans(path, header, tensors, size - start)
         content = file.read()

@@ -89,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     train.set_defaults(command=commands.train)
     add = train.add_argument
-    add("dataset", nargs="?", default="digits", metavar="iris|digits|mnist|FILE.csv",
+    add("dataset", nargs="?", default="digits", metavar="iris|digits|mnist|mnist-wide|FILE.csv",
         help="default: digits, which come with fastnn")  # fmt: skip
     add("--hidden", nargs="*", type=int, metavar="N", help="sizes of the hidden layers")
     add("--activation", choices=ELEMENTWISE, metavar="NAME",
@@ -98,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--learning-rate", type=float, metavar="X")
     add("--momentum", type=float, metavar="X", help="in [0, 1)")
     add("--weight-decay", type=float, metavar="X", help="default: 0")
+    add("--dropout", type=float, metavar="X", help="of the hidden layers, in [0, 1)")
     add("--loss", choices=NAMES, metavar="NAME", help=", ".join(NAMES))
     add("--target", nargs="+", metavar="COLUMN",
         help="of a CSV file: what to predict, by name or index (default: the last)")  # fmt: skip
@@ -109,6 +110,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=0, metavar="N", help="of weights and orders (default: 0)")
     add("--data-dir", metavar="DIR", help="folder with MNIST (default: FASTNN_DATA)")
     add("--save", metavar="MODEL", help="write the network there")
+    add("--checkpoint", metavar="DIR", help="keep the state of this run in a folder of its own")
+    add("--resume", action="store_true", help="go on from what --checkpoint holds")
     add("--quiet", action="store_true", help="print nothing but --json's line")
     add("--json", action="store_true", help="end with one line of JSON")
 
@@ -116,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.set_defaults(command=commands.evaluate)
     add = evaluate.add_argument
     add("model", metavar="MODEL")
-    add("dataset", metavar="iris|digits|mnist|FILE.csv",
+    add("dataset", metavar="iris|digits|mnist|mnist-wide|FILE.csv",
         help="the test part of a data set, or all rows of a file")  # fmt: skip
     add("--target", nargs="+", metavar="COLUMN", help="as in train")
     add("--loss", choices=NAMES, metavar="NAME", help="default: the one that fits the output")

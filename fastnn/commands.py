@@ -29,8 +29,9 @@ def train(args: Namespace) -> None:
         (X, fitting(y, work.output, work.sizes[-1])) for X, y in work.load(args.data_dir)
     )
     net = MLP(
-        work.sizes, work.activation, work.output, dtype=args.dtype, device=backend.device,
-        seed=args.seed, input_scaling=work.scaling(X), class_names=work.class_names,
+        work.sizes, work.activation, work.output, dropout=work.dropout, dtype=args.dtype,
+        device=backend.device, seed=args.seed, input_scaling=work.scaling(X),
+        class_names=work.class_names,
     )  # fmt: skip
     sizes, where = " -> ".join(map(str, net.sizes)), net.device
     if where == "cpu" and args.device == "auto" and gpu.driver_version():
@@ -43,6 +44,8 @@ def train(args: Namespace) -> None:
     except (KeyboardInterrupt, SystemExit):
         if net.steps:
             _save(net, args, f", as of step {net.steps}")
+            if args.checkpoint is not None:
+                _say(args, f"stopped after step {net.steps}; the same with --resume goes on")
         raise
     seconds = time.perf_counter() - began
     _save(net, args)
@@ -63,6 +66,7 @@ def _fit(net: MLP, work: Workload, X: Any, y: Any, args: Namespace) -> None:
             X, (rows - offset) * factor if is_quantity else y, loss=work.loss,
             optimizer=work.optimizer, epochs=work.epochs, batch_size=work.batch_size,
             progress=False if args.quiet else None, execution=args.execution,
+            checkpoint=args.checkpoint, resume=args.resume,
         )  # fmt: skip
     finally:
         if is_quantity:
@@ -126,7 +130,7 @@ def _workload(args: Namespace) -> Workload:
              "weight_decay": args.weight_decay}  # fmt: skip
     given = {name: value for name, value in rates.items() if value is not None}
     changes = {"activation": args.activation, "loss": args.loss, "epochs": args.epochs,
-               "batch_size": args.batch_size}  # fmt: skip
+               "batch_size": args.batch_size, "dropout": args.dropout}  # fmt: skip
     return replace(
         work, sizes=(work.sizes[0], *hidden, work.sizes[-1]),
         optimizer=_optimizer(work.optimizer, args.optimizer, given),

@@ -34,11 +34,14 @@ class Data:
         return Data(self.rows.part(rows), self.targets[places])
 
     def slabs(self, order: Any, length: int) -> Iterator[tuple[Array, Targets]]:
-        """(X, targets) in this order (None: their own), so many rows at a time."""
-        rows = self.rows
+        """(X, targets) in this order (None: their own), so many rows at a time.
+
+        An order may be of some of the rows.
+        """
+        rows, n = self.rows, len(self) if order is None else len(order)
         there = None if order is None else rows.backend.asarray(order, np.int64)
         streamed = None if rows.is_there else rows.streamed(order, length)
-        for first in range(0, len(rows), length):
+        for first in range(0, n, length):
             place = slice(first, first + length) if there is None else there[first : first + length]
             X = rows[place] if streamed is None else next(streamed)
             yield X, self.targets[place]

@@ -16,9 +16,16 @@ PathLike = str | os.PathLike[str]
 def open_regular(path: PathLike, error: type[Exception]) -> BinaryIO:
     """path opened for reading; raises error for a folder, a pipe or a device, ArgumentError for
     what is no path, OSError as open."""
-    if not stat.S_ISREG(os.stat(_checked(path)).st_mode):  # before open, which waits for a pipe
+    if not stat.S_ISREG(os.stat(checked_path(path)).st_mode):  # before open, which waits for a pipe
         raise error(f"{os.fspath(path)} is not a regular file")
     return open(path, "rb")
+
+
+def checked_path(path: PathLike) -> PathLike:
+    """path, if it is one.  Raises ArgumentError."""
+    if not isinstance(path, str | os.PathLike) or "\0" in os.fspath(path):
+        raise ArgumentError(f"the path is {reprlib.repr(path)}, need a str or os.PathLike")
+    return path
 
 
 def size(file: BinaryIO) -> int:
@@ -31,7 +38,7 @@ def check_target(path: PathLike) -> None:
 
     Raises ArgumentError for what is no path.
     """
-    place = Path(os.path.realpath(_checked(path)))
+    place = Path(os.path.realpath(checked_path(path)))
     if place.exists() and not place.is_file():
         kind = IsADirectoryError if place.is_dir() else FileExistsError
         raise kind(f"{os.fspath(path) or '.'} is there and is not a regular file")
@@ -74,9 +81,3 @@ def _flush(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _checked(path: PathLike) -> PathLike:
-    if not isinstance(path, str | os.PathLike) or "\0" in os.fspath(path):
-        raise ArgumentError(f"the path is {reprlib.repr(path)}, need a str or os.PathLike")
-    return path

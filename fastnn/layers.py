@@ -10,6 +10,7 @@ from fastnn.layout import Layout
 from fastnn.losses import FROM_INPUT, Loss
 
 Backprop = Callable[[Array], Array | None]
+Draw = Callable[[], tuple[int, int]]
 
 
 class Dense:
@@ -72,28 +73,61 @@ class TrainedDense(Dense):
         return A, backprop
 
 
+class Dropout:
+    """Each element of A kept with probability 1 - rate, and divided by it; the others zero.
+
+    draw gives the (seed, step) of the mask: with layer they say all of it (see
+    fastnn_kernels.face.Dropout), so the way back draws it again.
+    """
+
+    def __init__(
+        self, rate: float, layer: int, m: int, draw: Draw, backend: Backend, rows: int
+    ) -> None:
+        self.rate, self.layer, self.draw = rate, layer, draw
+        self.drop = backend.kernels.dropout
+        self.D = backend.zeros(rows * m).reshape(rows, m)
+
+    def forward(self, A: Array) -> tuple[Array, Backprop]:
+        """What is left of A (n, m), and the function that turns its derivative into dA."""
+        mask = (*self.draw(), self.layer, self.rate)
+        D = self.D[: len(A)]
+        self.drop(A, *mask, D)
+
+        def backprop(dD: Array) -> Array:
+            self.drop(dD, *mask, dD)
+            return dD
+
+        return D, backprop
+
+
 class Stack:
     """The layers of one network under one loss: from rows and targets to the gradient.
 
     activations are those of the hidden layers; the loss takes the last one's logits.
+    dropout: the rate after each hidden layer, for training.
     """
 
     def __init__(
         self, params: dict[str, Array], activations: tuple[str, ...], loss: Loss,
-        layout: Layout, rows: int, backend: Backend,
+        layout: Layout, rows: int, backend: Backend, dropout: tuple[float, ...], draw: Draw,
     ) -> None:  # fmt: skip
-        self.loss = loss
+        self.loss, self.kernels = loss, backend.kernels
         self.gradient = backend.zeros(layout.size)
         grads = layout.views(self.gradient)
-        self.layers = [
-            TrainedDense(
+        self.dense: list[TrainedDense] = []
+        self.layers: list[TrainedDense | Dropout] = []
+        rates = (*dropout, 0.0)
+        for k, activation in enumerate([*activations, "identity"], start=1):
+            dense = TrainedDense(
                 params[f"W{k}"], params.get(f"b{k}"), activation, backend,
                 grads[f"W{k}"], grads.get(f"b{k}"), rows, first=k == 1,
-            )
-            for k, activation in enumerate([*activations, "identity"], start=1)
-        ]  # fmt: skip
-        k = self.layers[-1].W.shape[1]
-        self.dZ = backend.zeros(rows * k).reshape(rows, k)
+            )  # fmt: skip
+            self.dense.append(dense)
+            self.layers.append(dense)
+            m = dense.W.shape[1]
+            if rates[k - 1]:
+                self.layers.append(Dropout(rates[k - 1], k, m, draw, backend, rows))
+        self.dZ = backend.zeros(rows * m).reshape(rows, m)  # of the logits
 
     def backpropagate(
         self, X: Array, targets: Array, w: Array, scale: float, losses: Array
@@ -112,3 +146,8 @@ class Stack:
             assert dA is not None  # only the first layer's way back ends
             dA = backprop(dA)
         return X
+
+    def penalize(self, l1: float, l2: float) -> None:
+        """Add the gradient of l1 sum |W| + l2/2 sum W^2, over all weights and no bias."""
+        for layer in self.dense:
+            self.kernels.penalty(layer.dW.reshape(-1), layer.W.reshape(-1), l1, l2)

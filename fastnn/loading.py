@@ -23,8 +23,8 @@ def load(path: PathLike, device: str | None = None) -> MLP:
     a, backend = saved["architecture"], get_backend(device, saved["dtype"])
     try:
         net = MLP(
-            a.sizes, a.activations, a.output, a.bias, init="zeros", dtype=backend.dtype,
-            device=backend.device, seed=saved["seed"], input_scaling=scaling,
+            a.sizes, a.activations, a.output, a.bias, dropout=a.dropout, init="zeros",
+            dtype=backend.dtype, device=backend.device, seed=saved["seed"], input_scaling=scaling,
             class_names=a.class_names,
         )  # fmt: skip
         net.set_params_dict(tensors)

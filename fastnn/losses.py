@@ -11,7 +11,7 @@ gradient of exactly zero on a confidently wrong float32 sample.  Bishop (2006), 
     huber                 the mean over the outputs of d^2/2 where |d| <= 1, |d| - 1/2 beyond
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -126,6 +126,22 @@ class Loss:
         )
         named = self._labels_of_rows(rows)
         return Targets(values, None if named is None else self.there(named, np.int64))
+
+    def smoothed(self, targets: Targets, amount: float) -> Targets:
+        """targets of which this amount is spread over the classes (over yes and no each for
+        binary_cross_entropy); labels become rows.  Szegedy et al. (2016), 7.
+
+        Raises ArgumentError for other losses, unless amount is 0.
+        """
+        if not amount:
+            return targets
+        if self.name not in _OF_LOGITS:
+            raise ArgumentError(f"label_smoothing={amount:g} needs loss {' or '.join(_OF_LOGITS)}, "
+                                f"not {self.name!r}")  # fmt: skip
+        Y, k = targets.values, self.k if self.name == "cross_entropy" else 2
+        if Y.ndim == 1:
+            Y = self.backend.asarray(Y[:, None] == self.backend.xp.arange(self.k))
+        return replace(targets, values=self.backend.asarray((1 - amount) * Y + amount / k))
 
     def there(self, Y: Array, dtype: Any) -> Array:
         """Y, or its rows' weights, on the device, copied there as it is and cast there."""

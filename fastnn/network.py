@@ -1,26 +1,32 @@
 """MLP: a dense network as one flat parameter vector, and the door to everything it does."""
 
 import functools
-import os
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
-from fastnn import checkpoint, training
+from fastnn import training
 from fastnn.architecture import Architecture
 from fastnn.backend import Array, checked_name, device_of, get_backend
+from fastnn.callbacks import Callback
+from fastnn.checkpoint import write
 from fastnn.checks import choice, count
 from fastnn.data import checked
 from fastnn.errors import ArgumentError, DataError, ShapeError
+from fastnn.evaluation import evaluate
+from fastnn.files import PathLike
 from fastnn.history import History
 from fastnn.initializers import Initializer, draw, initializer
 from fastnn.inputs import Rows, Scaling, placed
-from fastnn.layers import Dense, Stack
+from fastnn.layers import Dense, Draw, Stack
 from fastnn.layout import Layout
 from fastnn.losses import Loss
+from fastnn.metrics import checked as checked_metrics
 from fastnn.optimizers import Optimizer
+from fastnn.schedules import Schedule
+from fastnn.settings import Settings
 from fastnn.streams import Purpose, checked_seed, generator
 
 P = ParamSpec("P")
@@ -45,10 +51,12 @@ class MLP:
 
     sizes: [inputs, hidden..., outputs].  activation: a name for all hidden layers, or one
     each, of identity, step, sigmoid, tanh, relu, leaky_relu, elu, softplus, gelu, silu.
-    output: "softmax" or any of these.  init: see fastnn.initializers.  dtype: float32 or
-    float64, of the parameters and all arithmetic.  seed: of weights and orders; None draws
-    one, and net.seed tells it.  input_scaling: (offset, factor), numbers or (inputs,)
-    arrays: X enters as (X - offset) * factor.  class_names: a name per class.
+    output: "softmax" or any of these.  dropout: the part of each hidden layer, or one number
+    each, that is left out in training (Srivastava et al., 2014).  init: see
+    fastnn.initializers.  dtype: float32 or float64, of the parameters and all arithmetic.
+    seed: of weights, orders and dropout; None draws one, and net.seed tells it.
+    input_scaling: (offset, factor), numbers or (inputs,) arrays: X enters as
+    (X - offset) * factor.  class_names: a name per class.
 
     device: "cpu", "cuda", "cuda:N", "auto", or None for the default.  X and Y may be NumPy
     arrays or what becomes one, or live on the network's GPU; results are where X is.
@@ -57,13 +65,18 @@ class MLP:
     what a callable init returns.
     """
 
+    stop_training = False  # for callbacks to set: the run then ends after the epoch
+
     def __init__(
         self, sizes: Sequence[int], activation: str | Sequence[str] = "sigmoid",
-        output: str = "softmax", bias: bool = True, *, init: str | Initializer = "xavier",
+        output: str = "softmax", bias: bool = True, *,
+        dropout: float | Sequence[float] = 0.0, init: str | Initializer = "xavier",
         dtype: Any = "float32", device: str | None = None, seed: int | None = None,
         input_scaling: tuple[Any, Any] | None = None, class_names: Sequence[str] | None = None,
     ) -> None:  # fmt: skip
-        self.architecture = Architecture.checked(sizes, activation, output, bias, class_names)
+        self.architecture = Architecture.checked(
+            sizes, activation, output, bias, class_names, dropout
+        )
         self.seed = checked_seed(seed)
         self.scaling = _checked_scaling(input_scaling, self.sizes[0])
         init_function = initializer(init)
@@ -243,25 +256,36 @@ class MLP:
             )
         ]
 
-    def stack(self, loss: Loss, rows: int) -> Stack:
-        """The layers for training under loss on up to `rows` rows at once."""
-        return Stack(self._tensors, self.activations, loss, self.layout, rows, self.backend)
+    def stack(
+        self, loss: Loss, rows: int, params: Array | None = None, draw: Draw | None = None
+    ) -> Stack:
+        """The layers for training under loss on up to `rows` rows at once.
+
+        params: None is the network's own.  draw: see fastnn.layers.Dropout; None is no dropout.
+        """
+        rates = self.architecture.dropout if draw else (0.0,) * len(self.activations)
+        return Stack(
+            self._tensors if params is None else self.layout.views(params), self.activations,
+            loss, self.layout, rows, self.backend, rates, draw or (lambda: (0, 0)),
+        )  # fmt: skip
 
     @on_its_device
     def fit(
         self, X: Any, Y: Any, *, loss: str | None = None, optimizer: Optimizer | None = None,
-        epochs: int = 1, batch_size: int | None = 32, shuffle: bool = True,
+        epochs: int = 1, batch_size: int | Schedule | None = 32, shuffle: bool = True,
         reduction: str = "mean", sample_weight: Any = None,
-        class_weight: dict[Any, Any] | str | None = None, validation: Any = None,
-        target_loss: float | None = None, patience: int | None = None,
-        progress: bool | None = None, execution: str = "auto", seed: int | None = None,
+        class_weight: dict[Any, Any] | str | None = None, label_smoothing: float = 0.0,
+        l1: float = 0.0, l2: float = 0.0, validation: Any = None, metrics: Any = (),
+        callbacks: Sequence[Callback] = (), target_loss: float | None = None,
+        patience: int | None = None, progress: bool | None = None, execution: str = "auto",
+        seed: int | None = None, checkpoint: PathLike | None = None, resume: bool = False,
     ) -> History:  # fmt: skip
         """Train on X (n, d) and Y, and return what was seen.
 
         loss: see fastnn.losses; None fits the output.  Y: class labels (n,) or rows (n, k),
         as the loss asks.  optimizer: see fastnn.optimizers; None is SGD().  batch_size: None is
-        all rows; the last, smaller batch is used too.  reduction: of a batch, "mean" over its
-        rows or "sum".
+        all rows; a schedule gives it for each epoch, from 0 on; the last, smaller batch is used
+        too.  reduction: of a batch, "mean" over its rows or "sum".
 
         sample_weight: (n,) numbers >= 0, where X is: each multiplies its row's loss.
         class_weight: {class index or name: weight >= 0}, 1 for those not in it, multiplies the
@@ -270,31 +294,49 @@ class MLP:
         the number of rows, not by the sum of weights, and History's loss is the mean of the
         weighted losses over the rows; accuracy, validation and evaluate have no weights.
 
-        validation: (X, Y), or the fraction of the rows to hold out.  target_loss: stop once an
-        epoch's training loss is there.  patience: stop after so many epochs without a better
-        validation loss (training loss where there is none) and restore the best weights.
-        progress: None shows a bar on a terminal after a second.  seed: of the order; None is
-        the network's own, in which the epochs of its life are counted.
+        label_smoothing: spreads this part of each target over the classes, for training on a
+        cross-entropy.  l1, l2: add l1 sum |W| + l2/2 sum W^2 of all weights, not the biases, to
+        what is minimized; History's losses are without.
 
-        Raises ArgumentError, ShapeError, DTypeError, DataError, DeviceError before anything
-        changes, and DivergenceError, DeviceMemoryError or DeviceError with the network as it was
-        at the start of the epoch.  Ctrl-C leaves it as of the last whole step, and the epoch
-        begun counts as one of its life.
+        validation: (X, Y), or the fraction of the rows to hold out.  metrics: names or functions,
+        see fastnn.metrics, taken after each epoch of the training rows and the validation's.
+        callbacks: see fastnn.callbacks.  target_loss: stop once an epoch's training loss is
+        there.  patience: stop after so many epochs without a better validation loss (training
+        loss where there is none) and restore the best weights.  progress: None shows a bar on a
+        terminal after a second.  seed: of the order and of dropout; None is the network's own,
+        in which the epochs and steps of its life are counted.
+
+        checkpoint: a folder of this run's own, for its state: written when the run ends, is
+        interrupted, and about once a second before; the last two are kept.  resume: go on from
+        there, if there is something, to the same bytes as a run that was never stopped; epochs
+        may be more than before.
+
+        Raises ArgumentError, ShapeError, DTypeError, DataError, DeviceError, OSError before
+        anything changes, and DivergenceError, DeviceMemoryError or DeviceError with the network
+        as it was at the start of the epoch.  Ctrl-C leaves it as of the last whole step, and the
+        epoch begun counts as one of its life.
         """
-        settings = training.Settings(
-            epochs, batch_size, shuffle, reduction, target_loss, patience, progress, execution
-        )
+        settings = Settings(
+            epochs, batch_size, shuffle, reduction, l1, l2, label_smoothing, target_loss,
+            patience, callbacks, progress, execution, checkpoint, resume,
+        )  # fmt: skip
         return training.fit(
             self, X, Y, settings, loss=loss, optimizer=optimizer, sample_weight=sample_weight,
-            class_weight=class_weight, validation=validation, seed=seed,
+            class_weight=class_weight, validation=validation,
+            metrics=checked_metrics(metrics, self.output, self.sizes[-1]), seed=seed,
         )  # fmt: skip
 
     @on_its_device
-    def evaluate(self, X: Any, Y: Any, loss: str | None = None) -> dict[str, float]:
-        """{"loss": mean per row, "accuracy": fraction}; accuracy only where there are classes."""
+    def evaluate(
+        self, X: Any, Y: Any, loss: str | None = None, metrics: Any = ()
+    ) -> dict[str, float]:
+        """{"loss": mean per row, "accuracy": fraction}, and each of fastnn.metrics asked for.
+
+        Accuracy only where there are classes.
+        """
         objective = Loss(loss, self.output, self.sizes[-1], self.backend)
-        data = checked(self, X, Y, objective)
-        return training.evaluate(self.layers("identity"), objective, data)
+        wanted = checked_metrics(metrics, self.output, self.sizes[-1])
+        return evaluate(self, objective, checked(self, X, Y, objective), wanted)
 
     @on_its_device
     def gradient(
@@ -332,7 +374,7 @@ class MLP:
         return self
 
     @on_its_device
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: PathLike) -> None:
         """Write the network to path, whole or not at all.  fastnn.load reads it back.
 
         Raises DataError for parameters that are not finite, which load would refuse, and
@@ -345,7 +387,7 @@ class MLP:
         tensors = self.get_params_dict()
         if self.scaling is not None:
             tensors |= {"input_offset": self.scaling.offset, "input_factor": self.scaling.factor}
-        checkpoint.write(path, tensors, {
+        write(path, tensors, {
             "architecture": self.architecture.as_json(), "dtype": str(self.dtype),
             "seed": self.seed, "epochs": self.epochs, "steps": self.steps,
             "scaling": None if self.scaling is None else

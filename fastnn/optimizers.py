@@ -1,11 +1,11 @@
 """Optimizers: immutable values that say how a flat vector follows its gradient.
 
-`begin` binds one to a vector and gives the function that takes one step; its state is
-as old as that call.  All mean what PyTorch's of the same name mean.  A number may be a
-schedule (fastnn.schedules): its value at step 0 is checked at once, the others as they come.
+`state` gives the vectors that one keeps between steps, and `begin` binds it to them, a vector
+and its gradient, and gives the function that takes step t, counted from 0.  All mean what
+PyTorch's of the same name mean.  A number may be a schedule (fastnn.schedules): its value at
+step 0 is checked at once, the others as they come.
 """
 
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import ClassVar
@@ -16,8 +16,10 @@ from fastnn.backend import Array, Backend
 from fastnn.checks import flag, number
 from fastnn.errors import ArgumentError
 from fastnn.schedules import value_at
+from fastnn_kernels.face import Kernels
 
-Step = Callable[[], None]
+Step = Callable[[int], None]
+State = dict[str, Array]
 Number = float | Callable[[int], float]
 Range = tuple[str, Callable[[float], bool]]
 
@@ -32,24 +34,28 @@ class Optimizer:
 
     clip_value bounds each entry of the gradient, clip_norm the root of the sum of their
     squares (Pascanu, Mikolov and Bengio, 2013); one of them, before anything else is done.
+    ema keeps an average beside what is trained, ema * average + (1 - ema) * p after each step,
+    p itself after the first; it is what is validated and what a fit leaves in the network.
     """
 
     clip_value: Number | None = field(default=None, kw_only=True)
     clip_norm: Number | None = field(default=None, kw_only=True)
+    ema: Number | None = field(default=None, kw_only=True)
 
     fixed: ClassVar[tuple[str, ...]] = ("beta1", "beta2")  # corrected by their powers
     ranges: ClassVar[dict[str, Range]] = {
         "learning_rate": _NOT_NEGATIVE, "momentum": _FRACTION, "beta1": _FRACTION,
         "beta2": _FRACTION, "alpha": _FRACTION, "epsilon": _POSITIVE,
         "weight_decay": _NOT_NEGATIVE, "clip_value": _POSITIVE, "clip_norm": _POSITIVE,
+        "ema": _FRACTION,
     }  # fmt: skip
 
     def __post_init__(self) -> None:
         if self.clip_value is not None and self.clip_norm is not None:
             raise ArgumentError("clip_value and clip_norm are both given, need one of them")
-        for name in (each.name for each in fields(self)):
+        for name, is_optional in ((each.name, each.kw_only) for each in fields(self)):
             value = getattr(self, name)
-            if value is None and name.startswith("clip_"):
+            if value is None and is_optional:
                 continue
             if name not in self.ranges:
                 object.__setattr__(self, name, flag(name, value))
@@ -66,39 +72,63 @@ class Optimizer:
         value = getattr(self, name)
         return value_at(value, step, name, *self.ranges[name]) if callable(value) else float(value)
 
-    def begin(self, p: Array, g: Array, backend: Backend) -> Step:
-        """The function that moves p (size,) one step along g (size,), which it may clip."""
-        step = self._begin(p, g, backend)
-        name = "clip_norm" if self.clip_value is None else "clip_value"
-        if getattr(self, name) is None:
-            return step
-        limit, clip = self._numbers(name), _clip_norm if name == "clip_norm" else _clip_value
+    @property
+    def keeps(self) -> tuple[str, ...]:
+        """The names of the vectors of the rule itself."""
+        return ()
 
-        def clipped() -> None:
-            clip(g, *limit())
-            step()
+    def state(self, size: int, backend: Backend) -> State:
+        """What goes from step to step: vectors (size,) by name, zero at first."""
+        return {name: backend.zeros(size) for name in self.keeps}
 
-        return clipped
+    def begin(self, p: Array, g: Array, state: State, average: Array, backend: Backend) -> Step:
+        """The function of t that moves p and its state along g (size,), which it may clip.
 
-    def _begin(self, p: Array, g: Array, backend: Backend) -> Step:
+        average (size,) is written where there is an ema, and otherwise not looked at.
+        """
+        parts = (
+            self._clipping(g),
+            self._rule(p, g, state, backend.kernels),
+            self._averaging(average, p, backend.kernels),
+        )
+        first, *others = [part for part in parts if part is not None]
+        if not others:
+            return first
+
+        def step(t: int) -> None:
+            for part in (first, *others):
+                part(t)
+
+        return step
+
+    def _rule(self, p: Array, g: Array, state: State, kernels: Kernels) -> Step:
         raise NotImplementedError
+
+    def _clipping(self, g: Array) -> Step | None:
+        if self.clip_value is not None:
+            value = self._numbers("clip_value")
+            return lambda t: _clip_value(g, *value(t))
+        if self.clip_norm is not None:
+            norm = self._numbers("clip_norm")
+            return lambda t: _clip_norm(g, *norm(t))
+        return None
+
+    def _averaging(self, average: Array, p: Array, kernels: Kernels) -> Step | None:
+        if self.ema is None:
+            return None
+        decay = self._numbers("ema")
+        return lambda t: kernels.average(average, p, *(decay(t) if t else [0.0]))
 
     def _own(self) -> list[str]:
         """The names of the numbers of the rule itself, in order."""
         return [each.name for each in fields(self) if not each.kw_only]
 
-    def _numbers(self, *names: str) -> Callable[[], list[float]]:
-        """A function that gives the numbers of these names at each step in turn."""
-        if not any(callable(getattr(self, name)) for name in names):
-            constant = [self.at(name, 0) for name in names]
-            return lambda: constant
-        steps = itertools.count()
-
-        def of_next_step() -> list[float]:
-            step = next(steps)
-            return [self.at(name, step) for name in names]
-
-        return of_next_step
+    def _numbers(self, *names: str) -> Callable[[int], list[float]]:
+        """A function that gives the numbers of these names at step t."""
+        if any(callable(getattr(self, name)) for name in names):
+            return lambda t: [self.at(name, t) for name in names]
+        constant = [self.at(name, 0) for name in names]
+        return lambda _: constant
 
 
 @dataclass(frozen=True)
@@ -119,17 +149,17 @@ class SGD(Optimizer):
         if self.nesterov and not self.momentum:
             raise ArgumentError("nesterov=True needs momentum > 0, for example momentum=0.9")
 
-    def _begin(self, p: Array, g: Array, backend: Backend) -> Step:
-        kernels = backend.kernels
+    @property
+    def keeps(self) -> tuple[str, ...]:
+        return ("velocity",) if self.momentum else ()
+
+    def _rule(self, p: Array, g: Array, state: State, kernels: Kernels) -> Step:
         if not self.momentum:
-            numbers = self._numbers("learning_rate", "weight_decay")
-            return lambda: kernels.sgd(p, g, *numbers())
-        v, numbers = (
-            backend.zeros(p.size),
-            self._numbers("learning_rate", "momentum", "weight_decay"),
-        )
+            plain = self._numbers("learning_rate", "weight_decay")
+            return lambda t: kernels.sgd(p, g, *plain(t))
         update = kernels.sgd_nesterov if self.nesterov else kernels.sgd_momentum
-        return lambda: update(p, g, v, *numbers())
+        v, numbers = state["velocity"], self._numbers("learning_rate", "momentum", "weight_decay")
+        return lambda t: update(p, g, v, *numbers(t))
 
 
 @dataclass(frozen=True)
@@ -147,16 +177,18 @@ class Adam(Optimizer):
     weight_decay: Number = 0.0
     decoupled: ClassVar[bool] = False
 
-    def _begin(self, p: Array, g: Array, backend: Backend) -> Step:
-        mean, square, update = backend.zeros(p.size), backend.zeros(p.size), backend.kernels.adam
-        numbers, steps = self._numbers(*self._own()), itertools.count(1)
+    @property
+    def keeps(self) -> tuple[str, ...]:
+        return "mean", "square"
 
-        def step() -> None:
-            rate, beta1, beta2, epsilon, decay = numbers()
-            t = next(steps)
+    def _rule(self, p: Array, g: Array, state: State, kernels: Kernels) -> Step:
+        mean, square, numbers = state["mean"], state["square"], self._numbers(*self._own())
+
+        def step(t: int) -> None:
+            rate, beta1, beta2, epsilon, decay = numbers(t)
             added, keep = (0.0, 1 - rate * decay) if self.decoupled else (decay, 1.0)
-            update(p, g, mean, square, rate / (1 - beta1**t), beta1, beta2, epsilon,
-                   (1 - beta2**t) ** 0.5, added, keep)  # fmt: skip
+            kernels.adam(p, g, mean, square, rate / (1 - beta1 ** (t + 1)), beta1, beta2, epsilon,
+                         (1 - beta2 ** (t + 1)) ** 0.5, added, keep)  # fmt: skip
 
         return step
 
@@ -184,9 +216,13 @@ class RMSprop(Optimizer):
     epsilon: Number = 1e-8
     weight_decay: Number = 0.0
 
-    def _begin(self, p: Array, g: Array, backend: Backend) -> Step:
-        square, numbers = backend.zeros(p.size), self._numbers(*self._own())
-        return lambda: backend.kernels.rmsprop(p, g, square, *numbers())
+    @property
+    def keeps(self) -> tuple[str, ...]:
+        return ("square",)
+
+    def _rule(self, p: Array, g: Array, state: State, kernels: Kernels) -> Step:
+        square, numbers = state["square"], self._numbers(*self._own())
+        return lambda t: kernels.rmsprop(p, g, square, *numbers(t))
 
 
 @dataclass(frozen=True)
@@ -200,9 +236,13 @@ class AdaGrad(Optimizer):
     epsilon: Number = 1e-10
     weight_decay: Number = 0.0
 
-    def _begin(self, p: Array, g: Array, backend: Backend) -> Step:
-        square, numbers = backend.zeros(p.size), self._numbers(*self._own())
-        return lambda: backend.kernels.adagrad(p, g, square, *numbers())
+    @property
+    def keeps(self) -> tuple[str, ...]:
+        return ("square",)
+
+    def _rule(self, p: Array, g: Array, state: State, kernels: Kernels) -> Step:
+        square, numbers = state["square"], self._numbers(*self._own())
+        return lambda t: kernels.adagrad(p, g, square, *numbers(t))
 
 
 def _clip_value(g: Array, limit: float) -> None:

@@ -18,7 +18,7 @@ def prefetched(X: HostArray, order: Array | None, length: int, backend: Backend)
 
     What comes out is overwritten two slabs later.
     """
-    n, cuda = len(X), backend.xp.cuda
+    n, cuda = len(X) if order is None else len(order), backend.xp.cuda
     length = min(length, n)
     turns = [_Turn(length, X, backend) for _ in range(min(2, -(-n // length)))]
     copies = cuda.Stream(non_blocking=True)

@@ -13,7 +13,7 @@ import reprlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
-from typing import Any
+from typing import Any, TypeGuard
 
 from fastnn.checks import count, number
 from fastnn.errors import ArgumentError
@@ -27,18 +27,25 @@ def value_at(
     name: str,
     need: str = "",
     allowed: Callable[[float], bool] = lambda _: True,
+    unit: str = "step",
 ) -> float:
     """What a number or schedule is at a step: finite and allowed, or ArgumentError says what came.
 
-    The message of a schedule names the step too; need says in words what is allowed.
+    The message of a schedule names the step too, as one of its unit; need says in words what is
+    allowed.
     """
-    if isinstance(value, type) or not callable(value):  # a type: cosine where cosine(...) was meant
+    if not is_schedule(value):
         return number(name, value, need, allowed)
     try:
         came = value(step)
     except OverflowError:  # of float ** int, which does not give inf
         came = math.inf
-    return number(f"{name} at step {step}", came, need, allowed)
+    return number(f"{name} at {unit} {step}", came, need, allowed)
+
+
+def is_schedule(value: Any) -> TypeGuard[Schedule]:
+    """Whether it is a function of the step; a type is cosine where cosine(...) was meant."""
+    return callable(value) and not isinstance(value, type)
 
 
 @dataclass(frozen=True)
@@ -183,8 +190,8 @@ def _half_cosine(a: float, b: float, t: float) -> float:
 
 
 def _schedule(name: str, value: Any) -> Schedule:
-    if callable(value) and not isinstance(value, type):
-        return value  # type: ignore[no-any-return]
+    if is_schedule(value):
+        return value
     return constant(number(name, value, "or a schedule"))
 
 

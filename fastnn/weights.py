@@ -56,6 +56,12 @@ def ready(
     return replace(targets, weights=weights)
 
 
+def has_classes(targets: Targets) -> bool:
+    """Whether each row has one class; under cross-entropy a row may be shared among several."""
+    Y = targets.values
+    return targets.labels is not None and (Y.ndim == 1 or bool(((Y == 0) | (Y == 1)).all()))
+
+
 def _of_class(
     targets: Targets, class_weight: Any, class_names: Sequence[str] | None, loss: Loss
 ) -> Array:
@@ -64,7 +70,7 @@ def _of_class(
     if not is_balanced and not isinstance(class_weight, dict):
         raise ArgumentError(f"class_weight is {reprlib.repr(class_weight)}, need a dict "
                             "{class: weight} or 'balanced'")  # fmt: skip
-    if not _has_classes(targets):
+    if not has_classes(targets):
         raise ArgumentError("class_weight needs one class for each row, labels or rows with a "
                             "single 1, which Y does not have; use sample_weight")  # fmt: skip
     classes = 2 if loss.k == 1 and loss.output != "softmax" else loss.k
@@ -73,12 +79,6 @@ def _of_class(
     else:
         table = _table(class_weight, classes, class_names)
     return loss.backend.asarray(table, np.float64)[targets.labels]
-
-
-def _has_classes(targets: Targets) -> bool:
-    """Whether each row has one class; under cross-entropy a row may be shared among several."""
-    Y = targets.values
-    return targets.labels is not None and (Y.ndim == 1 or bool(((Y == 0) | (Y == 1)).all()))
 
 
 def _balanced(labels: Array, classes: int) -> Array:

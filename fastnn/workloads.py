@@ -35,6 +35,7 @@ class Workload:
     sizes: tuple[int, ...]
     activation: str = "sigmoid"
     output: str = "softmax"
+    dropout: float = 0.0
     loss: str | None = None
     optimizer: Optimizer = _SGD
     epochs: int = 20

@@ -373,19 +373,13 @@ def test_a_fault_in_the_middle_restores_the_epochs_start(name: str, standin: Any
     before = params(net).tobytes()
     steps = iter(range(100))
 
-    class Faulty(fastnn.SGD):
-        def begin(self, p: Any, g: Any, backend: Any) -> Any:
-            step = super().begin(p, g, backend)
-
-            def stepped() -> None:
-                if next(steps) == 9:
-                    raise happen(standin.cuda)
-                step()
-
-            return stepped
+    class Faulty(fastnn.Callback):
+        def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
+            if next(steps) == 9:
+                raise happen(standin.cuda)
 
     with pytest.raises(error, match=words) as caught:
-        net.fit(IMAGES, LABELS, optimizer=Faulty(0.1))
+        net.fit(IMAGES, LABELS, callbacks=[Faulty()])
 
     assert type(caught.value) is error
     assert params(net).tobytes() == before

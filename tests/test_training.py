@@ -258,25 +258,20 @@ def test_a_parameter_may_diverge_before_the_loss() -> None:
     assert not flat(net).any()
 
 
-class Interrupting(fastnn.SGD):
-    """SGD that presses Ctrl-C after some steps."""
+class Interrupting(fastnn.Callback):
+    """Presses Ctrl-C after eight steps."""
 
-    def begin(self, p: Any, g: Any, backend: Any) -> Any:
-        step, count = super().begin(p, g, backend), iter(range(100))
-
-        def stepped() -> None:
-            step()
-            if next(count) == 7:
-                raise KeyboardInterrupt
-
-        return stepped
+    def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
+        if batch == 7:
+            raise KeyboardInterrupt
 
 
 def test_ctrl_c_keeps_the_whole_steps() -> None:
     interrupted, short = iris_net(), iris_net()
 
     with pytest.raises(KeyboardInterrupt):
-        interrupted.fit(X, y, batch_size=10, shuffle=False, optimizer=Interrupting(0.1, 0.9))
+        interrupted.fit(X, y, batch_size=10, shuffle=False, optimizer=fastnn.SGD(0.1, 0.9),
+                        callbacks=[Interrupting()])  # fmt: skip
     short.fit(X[:80], y[:80], batch_size=10, shuffle=False, optimizer=fastnn.SGD(0.1, 0.9))
 
     np.testing.assert_array_equal(flat(interrupted), flat(short))

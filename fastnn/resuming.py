@@ -1,0 +1,166 @@
+"""Resuming: a run as tensors and a record, and back, so that it ends as if never stopped."""
+
+import hashlib
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastnn.backend import Array, Backend
+from fastnn.checkpoint import Expected
+from fastnn.data import Data
+from fastnn.errors import ArgumentError, FastnnError
+from fastnn.history import History
+from fastnn.snapshots import Snapshots
+
+if TYPE_CHECKING:
+    from fastnn.training import Run
+
+_COUNTS = ("first_epoch", "first_step", "epoch", "batch", "step", "rows")
+
+
+class OtherRun(FastnnError):
+    """A snapshot of another run than the one that would go on."""
+
+
+def save(run: "Run", snapshots: Snapshots) -> None:
+    """Write where the run is."""
+    flats, layout, asnumpy = vectors(run), run.net.layout, run.net.backend.asnumpy
+    tensors = {
+        f"{flat}.{name}": asnumpy(part).copy()
+        for flat in flats for name, part in layout.views(flats[flat]).items()
+    }  # fmt: skip
+    tensors |= {"losses": asnumpy(run.losses[: run.rows]), "hits": asnumpy(run.hits[: run.rows])}
+    columns = {name: np.array(x) for name, x in run.history.columns.items() if x}
+    tensors |= {f"history.{name}": x for name, x in columns.items()}
+    record = {name: getattr(run, name) for name in _COUNTS} | {
+        "run": run.configuration, "vectors": list(flats), "columns": list(columns),
+        "history": [run.history.best_epoch, run.history.stopped],
+    }  # fmt: skip
+    snapshots.write(run.step, tensors, record)
+
+
+def restore(run: "Run", snapshots: Snapshots) -> None:
+    """Put the run where its last snapshot was, if there is one.
+
+    Raises ArgumentError for a snapshot of another run, and as Snapshots.read; the network is
+    then as it was.
+    """
+    try:
+        found = snapshots.read(lambda record: _expected(run, record))
+    except OtherRun as error:
+        raise ArgumentError(f"{snapshots.folder} has another run: {error}; give the same, or "
+                            "another folder") from None  # fmt: skip
+    if found is None:
+        return
+    record, tensors = found
+    layout, backend = run.net.layout, run.net.backend
+    flats = {flat: backend.zeros(layout.size) for flat in record["vectors"]}
+    for flat, vector in flats.items():
+        for name, part in layout.views(vector).items():
+            part[...] = backend.asarray(tensors[f"{flat}.{name}"])
+    for name in _COUNTS[:-1]:
+        setattr(run, name, record[name])
+    run.losses[: record["rows"]] = backend.asarray(tensors["losses"])
+    run.hits[: record["rows"]] = backend.asarray(tensors["hits"])
+    columns = {name: tensors[f"history.{name}"].tolist() for name in record["columns"]}
+    run.history = History.of_columns(columns, *record["history"])
+    run.net.epochs = run.first_epoch + run.epoch + (run.batch > 0)
+    run.net.steps = run.first_step + run.step
+    for flat, vector in vectors(run).items():
+        vector[...] = flats[flat]
+    for place, callback in enumerate(run.callbacks):
+        start = f"callback{place}."
+        callback.restore({flat.removeprefix(start): vector for flat, vector in flats.items()
+                          if flat.startswith(start)})  # fmt: skip
+
+
+def vectors(run: "Run") -> dict[str, Array]:
+    """All that a run holds of the shape of its parameters."""
+    own = {"params": run.net.params} | run.state
+    if run.trained is not run.net.params:
+        own["trained"] = run.trained
+    return own | {
+        f"callback{place}.{name}": vector
+        for place, callback in enumerate(run.callbacks) for name, vector in callback.state().items()
+    }  # fmt: skip
+
+
+def configuration(run: "Run") -> dict[str, Any]:
+    """What must be the same for a run to go on, as JSON values."""
+    net, settings = run.net, run.settings
+    as_json = json.dumps({
+        **net.architecture.as_json(), "dtype": str(net.dtype), "seed": run.seed,
+        "input_scaling": net.scaling and _digest([net.scaling.offset, net.scaling.factor]),
+        "loss": run.loss.name, "optimizer": _text(run.optimizer),
+        "batch_size": _text(settings.batch_size), "patience": settings.patience,
+        **{name: getattr(settings, name)
+           for name in ("shuffle", "reduction", "l1", "l2", "label_smoothing")},
+        "metrics": list(run.metrics), "callbacks": [type(c).__name__ for c in run.callbacks],
+        "training data": _fingerprint(run.data, net.backend),
+        "validation data": run.held_out and _fingerprint(run.held_out, net.backend),
+    })  # fmt: skip
+    plain: dict[str, Any] = json.loads(as_json)  # lists where there were tuples, as in a file
+    return plain
+
+
+def _expected(run: "Run", record: Any) -> tuple[Any, Expected]:
+    """What a snapshot says, checked, and the tensors that it must then have."""
+    names = {*_COUNTS, "run", "vectors", "columns", "history"}
+    if (
+        not isinstance(record, dict)
+        or record.keys() != names
+        or not isinstance(record["run"], dict)
+    ):
+        raise ArgumentError(f"the run is {str(record)[:80]}, need {sorted(names)}")
+    _compare(record["run"], run.configuration)
+    for name in _COUNTS:
+        if type(record[name]) is not int or not 0 <= record[name] < 2**63:
+            raise ArgumentError(f"{name} is {record[name]!r:.40}, need an integer >= 0")
+    flats, columns, (best, stopped) = record["vectors"], record["columns"], record["history"]
+    if missing := vectors(run).keys() - {*flats}:
+        raise ArgumentError(f"it has no {', '.join(sorted(missing))}")
+    if record["rows"] > len(run.data) or not isinstance(stopped, str):
+        raise ArgumentError("it does not fit together")
+    if best is not None and (type(best) is not int or not 0 <= best < record["epoch"]):
+        raise ArgumentError(f"its best epoch is {best!r:.20}")
+    epochs, wanted = record["epoch"] + (record["batch"] > 0), run.settings.epochs
+    if epochs > wanted:
+        raise OtherRun(f"it is in epoch {epochs}, and this one is to have {wanted}")
+    dtype, rows = str(run.net.dtype), (record["rows"],)
+    expected = {f"{flat}.{name}": (dtype, shape)
+                for flat in flats for name, shape in run.net.layout.shapes.items()}  # fmt: skip
+    expected |= {"losses": (dtype, rows), "hits": (dtype, rows)}
+    expected |= {f"history.{name}": ("float64", (record["epoch"],)) for name in columns}
+    return record, expected
+
+
+def _compare(there: dict[str, Any], here: dict[str, Any]) -> None:
+    differences = [
+        f"other {name}" if "data" in name or name == "input_scaling" else
+        f"{name} is {there.get(name)} there and {here.get(name)} here"
+        for name in here if there.get(name) != here[name]
+    ]  # fmt: skip
+    if differences:
+        raise OtherRun("; ".join(differences))
+
+
+def _text(value: Any) -> str:
+    """repr, the same in each process."""
+    return re.sub(" at 0x[0-9a-f]+", "", repr(value))
+
+
+def _fingerprint(data: Data, backend: Backend) -> str:
+    targets = data.targets
+    parts = [data.rows.X, targets.values, targets.labels, targets.weights]
+    return _digest([None if x is None else backend.asnumpy(x) for x in parts])
+
+
+def _digest(arrays: list[Any]) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for x in arrays:
+        if x is not None:
+            digest.update(f"{x.dtype.str} {x.shape};".encode())
+            digest.update(np.ascontiguousarray(x).reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()

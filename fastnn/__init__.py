@@ -5,7 +5,7 @@
 >>> net = fastnn.MLP([4, 5, 3], seed=0, input_scaling=fastnn.datasets.standard_scaling(X))
 >>> net.fit(X, y, epochs=200)  # doctest: +SKIP
 
-Names resolve at first use: importing fastnn loads neither Numba nor CuPy.
+Names resolve at first use: importing fastnn loads neither Numba nor CuPy nor matplotlib.
 """
 
 from importlib import import_module
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         metrics,
         network,
         optimizers,
+        plots,
         schedules,
         training,
         workloads,
@@ -59,8 +60,8 @@ _HOME = {
 
 _MODULES = [
     "backend", "callbacks", "checkpoint", "datasets", "errors", "functional", "gradients",
-    "history", "initializers", "layers", "losses", "metrics", "network", "optimizers", "schedules",
-    "training", "workloads",
+    "history", "initializers", "layers", "losses", "metrics", "network", "optimizers", "plots",
+    "schedules", "training", "workloads",
 ]  # fmt: skip
 
 __all__ = [
@@ -68,7 +69,7 @@ __all__ = [
     "EarlyStopping", "GradientCheck", "History", "LearningRateLogger", "RMSprop", "TerminateOnNaN",
     "backend", "callbacks", "checkpoint", "datasets", "devices", "errors", "functional",
     "get_backend", "gradient_check", "gradients", "history", "initializers", "layers", "load",
-    "losses", "metrics", "network", "optimizers", "schedules", "set_device", "training",
+    "losses", "metrics", "network", "optimizers", "plots", "schedules", "set_device", "training",
     "use_device", "workloads",
 ]  # fmt: skip
 

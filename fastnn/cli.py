@@ -112,6 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--save", metavar="MODEL", help="write the network there")
     add("--checkpoint", metavar="DIR", help="keep the state of this run in a folder of its own")
     add("--resume", action="store_true", help="go on from what --checkpoint holds")
+    add("--plot", metavar="FILE", help="draw the learning curve there: .png, .svg or .pdf")
     add("--quiet", action="store_true", help="print nothing but --json's line")
     add("--json", action="store_true", help="end with one line of JSON")
 

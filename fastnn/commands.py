@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 
 import fastnn
-from fastnn import datasets, files, gpu
+from fastnn import datasets, files, gpu, plots
 from fastnn.datasets.tables import read_features
 from fastnn.errors import ArgumentError, DataError
+from fastnn.history import History
 from fastnn.loading import load
+from fastnn.losses import default_loss
 from fastnn.network import MLP
 from fastnn.optimizers import BY_NAME, Optimizer
 from fastnn.workloads import OUTPUT_OF, WORKLOADS, Workload, fitting, from_csv, labelled
@@ -22,8 +24,7 @@ from fastnn.workloads import OUTPUT_OF, WORKLOADS, Workload, fitting, from_csv, 
 def train(args: Namespace) -> None:
     """Train a network and tell how good it is."""
     backend = fastnn.get_backend(args.device, args.dtype)
-    if args.save is not None:
-        files.check_target(args.save)  # now, not after the training
+    _check_targets(args)  # now, not after the training
     work = _workload(args)
     (X, y), (X_test, y_test) = (
         (X, fitting(y, work.output, work.sizes[-1])) for X, y in work.load(args.data_dir)
@@ -40,7 +41,7 @@ def train(args: Namespace) -> None:
                f"{net.dtype}, {where}, seed {net.seed}")  # fmt: skip
     began = time.perf_counter()
     try:
-        _fit(net, work, X, y, args)
+        history = _fit(net, work, X, y, args)
     except (KeyboardInterrupt, SystemExit):
         if net.steps:
             _save(net, args, f", as of step {net.steps}")
@@ -49,11 +50,12 @@ def train(args: Namespace) -> None:
         raise
     seconds = time.perf_counter() - began
     _save(net, args)
+    _plot(history, work, args)
     _report(net, work, seconds, net.evaluate(X, y, work.loss),
             net.evaluate(X_test, y_test, work.loss), len(X), args)  # fmt: skip
 
 
-def _fit(net: MLP, work: Workload, X: Any, y: Any, args: Namespace) -> None:
+def _fit(net: MLP, work: Workload, X: Any, y: Any, args: Namespace) -> History:
     """Train net; a quantity is learned as its distance from the mean in standard deviations,
     which the last layer then carries."""
     is_quantity = work.output == "identity"
@@ -62,7 +64,7 @@ def _fit(net: MLP, work: Workload, X: Any, y: Any, args: Namespace) -> None:
         _check_resolution(rows, net)
     offset, factor = datasets.standard_scaling(rows) if is_quantity else (0.0, 1.0)
     try:
-        net.fit(
+        return net.fit(
             X, (rows - offset) * factor if is_quantity else y, loss=work.loss,
             optimizer=work.optimizer, epochs=work.epochs, batch_size=work.batch_size,
             progress=False if args.quiet else None, execution=args.execution,
@@ -109,6 +111,24 @@ def _save(net: MLP, args: Namespace, remark: str = "") -> None:
     if args.save is not None:
         net.save(args.save)
         _say(args, f"saved to {args.save}{remark}")
+
+
+def _check_targets(args: Namespace) -> None:
+    if args.save and args.plot and os.path.realpath(args.save) == os.path.realpath(args.plot):
+        raise ArgumentError(f"--save and --plot are both {args.plot}, need two files")
+    if args.save is not None:
+        files.check_target(args.save)
+    if args.plot is not None:
+        plots.check_target(args.plot)
+
+
+def _plot(history: History, work: Workload, args: Namespace) -> None:
+    if args.plot is not None:
+        ax = plots.learning_curve(history, loss=work.loss or default_loss(work.output))
+        if work.output == "identity":  # see _fit
+            ax.set_ylabel(f"{ax.get_ylabel()}\n(targets in standard deviations)")
+        plots.save(ax, args.plot)
+        _say(args, f"learning curve in {args.plot}")
 
 
 def _say(args: Namespace, line: str) -> None:

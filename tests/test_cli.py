@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn import cli, datasets
+from fastnn import cli, datasets, plots
 from fastnn.datasets.packaged import IRIS_NAMES
 from fastnn.workloads import WORKLOADS
 from fastnn_kernels import jit
@@ -69,6 +69,9 @@ FAILURES = [
     ("train iris --target 0", 2, "--target"),
     ("train iris --save .", 74, "regular file"),
     ("train iris --save", 2, "--save"),
+    ("train iris --plot curve.jpg", 2, ".png, .svg, .pdf"),
+    ("train iris --plot missing/curve.png", 74, "missing"),
+    ("train iris --plot one.png --save folder/../one.png", 2, "need two files"),
     ("predict iris.net iris", 74, "no file iris"),
     ("train words.csv --target nosuch", 2, "nosuch"),
     ("train words.csv --target --5", 2, "--target"),
@@ -555,6 +558,44 @@ def test_a_divergence_saves_nothing(fastnn_command: Command, files: Path, tmp_pa
 
     assert answer.code == 75
     assert not path.exists()
+
+
+def test_the_plot_is_of_the_training(
+    fastnn_command: Command, files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    path, drawn, draw = tmp_path / "curve.png", [], plots.learning_curve
+
+    def watched(*arguments: Any, **options: Any) -> Any:
+        drawn.append(draw(*arguments, **options))
+        return drawn[-1]
+
+    monkeypatch.setattr(plots, "learning_curve", watched)
+
+    for dataset in ("iris", files / "numbers.csv"):
+        assert str(path) in fastnn_command.good("train", dataset, "--epochs", "3", "--plot", path)
+
+    (X, y), _ = datasets.split(*datasets.load_iris())
+    net = fastnn.MLP([4, 5, 3], seed=0, input_scaling=datasets.standard_scaling(X))
+    history = net.fit(X, y, epochs=3, batch_size=16, optimizer=fastnn.SGD(0.1, momentum=0.9))
+    of_classes, of_quantity = drawn
+    np.testing.assert_array_equal(of_classes.lines[0].get_ydata(), history.loss)
+    assert "cross entropy" in of_classes.get_ylabel()
+    assert "standard deviations" in of_quantity.get_ylabel()
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert os.listdir(tmp_path) == [path.name]
+
+
+def test_a_plot_without_matplotlib_is_refused_before_training(
+    fastnn_command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+
+    answer = fastnn_command("train", "iris", "--plot", tmp_path / "curve.png")
+
+    assert (answer.code, answer.out) == (2, "")
+    assert "pip install matplotlib" in answer.err
+    assert os.listdir(tmp_path) == []
 
 
 def test_help_names_the_commands(fastnn_command: Command) -> None:

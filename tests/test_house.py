@@ -30,7 +30,7 @@ FLOORS = [
     ["network", "loading"],
     ["gradients"],
     ["datasets"],
-    ["workloads"],
+    ["workloads", "plots"],
     ["doctor", "commands", "cli"],
     ["__main__", "__init__"],
 ]

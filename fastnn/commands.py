@@ -29,11 +29,7 @@ def train(args: Namespace) -> None:
     (X, y), (X_test, y_test) = (
         (X, fitting(y, work.output, work.sizes[-1])) for X, y in work.load(args.data_dir)
     )
-    net = MLP(
-        work.sizes, work.activation, work.output, dropout=work.dropout, dtype=args.dtype,
-        device=backend.device, seed=args.seed, input_scaling=work.scaling(X),
-        class_names=work.class_names,
-    )  # fmt: skip
+    net = work.network(X, dtype=args.dtype, device=backend.device, seed=args.seed)
     sizes, where = " -> ".join(map(str, net.sizes)), net.device
     if where == "cpu" and args.device == "auto" and gpu.driver_version():
         where = "cpu, though there is an NVIDIA driver: fastnn doctor tells why"
@@ -48,7 +44,7 @@ def train(args: Namespace) -> None:
             if args.checkpoint is not None:
                 _say(args, f"stopped after step {net.steps}; the same with --resume goes on")
         raise
-    seconds = time.perf_counter() - began
+    seconds = sum(history.seconds) if args.resume else time.perf_counter() - began
     _save(net, args)
     _plot(history, work, args)
     _report(net, work, seconds, net.evaluate(X, y, work.loss),
@@ -65,8 +61,7 @@ def _fit(net: MLP, work: Workload, X: Any, y: Any, args: Namespace) -> History:
     offset, factor = datasets.standard_scaling(rows) if is_quantity else (0.0, 1.0)
     try:
         return net.fit(
-            X, (rows - offset) * factor if is_quantity else y, loss=work.loss,
-            optimizer=work.optimizer, epochs=work.epochs, batch_size=work.batch_size,
+            X, (rows - offset) * factor if is_quantity else y, **work.training,
             progress=False if args.quiet else None, execution=args.execution,
             checkpoint=args.checkpoint, resume=args.resume,
         )  # fmt: skip

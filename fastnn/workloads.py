@@ -13,7 +13,8 @@ from fastnn.datasets.packaged import IRIS_NAMES
 from fastnn.datasets.tables import read_csv
 from fastnn.errors import DataError
 from fastnn.files import PathLike
-from fastnn.optimizers import SGD, Optimizer
+from fastnn.network import MLP
+from fastnn.optimizers import SGD, Adam, Optimizer
 
 Array = np.ndarray[Any, Any]
 Pair = tuple[Array, Array]
@@ -42,6 +43,21 @@ class Workload:
     batch_size: int | None = 32
     floor: float | None = None  # the test accuracy it must reach
 
+    def network(self, X: Array, **named: Any) -> MLP:
+        """An untrained network for training rows X; named: MLP's dtype, device and seed."""
+        return MLP(
+            self.sizes, self.activation, self.output, dropout=self.dropout,
+            input_scaling=self.scaling(X), class_names=self.class_names, **named,
+        )  # fmt: skip
+
+    @property
+    def training(self) -> dict[str, Any]:
+        """The arguments of fit."""
+        return {
+            "loss": self.loss, "optimizer": self.optimizer, "epochs": self.epochs,
+            "batch_size": self.batch_size,
+        }  # fmt: skip
+
 
 def _load_iris(_: PathLike | None) -> tuple[Pair, Pair]:
     return datasets.split(*datasets.load_iris())
@@ -66,6 +82,11 @@ WORKLOADS = {
     "mnist": Workload(
         "mnist", _load_mnist, lambda _: (0, 1 / 255), _DIGITS, (784, 200, 10), activation="relu",
         optimizer=SGD(learning_rate=0.05, momentum=0.9), batch_size=100, floor=0.98,
+    ),
+    "mnist-wide": Workload(
+        "mnist-wide", _load_mnist, lambda _: (0, 1 / 255), _DIGITS, (784, 512, 512, 10),
+        activation="relu", dropout=0.3, optimizer=Adam(ema=0.999), epochs=12, batch_size=100,
+        floor=0.984,
     ),
 }  # fmt: skip
 

@@ -1,5 +1,6 @@
 """fit: what it promises about batches, stopping, divergence, interruption and history."""
 
+import dataclasses
 import io
 import itertools
 import sys
@@ -371,16 +372,18 @@ def test_predict_in_many_threads_gives_the_same_bytes() -> None:
     "device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)], indirect=True
 )
 @pytest.mark.parametrize(
-    ("hidden", "floor"),
+    ("name", "hidden", "floor"),
     [
-        ((50, 100), 0.970),
-        ((200,), 0.980),
+        ("mnist", (50, 100), 0.970),
+        ("mnist", (200,), 0.980),
+        ("mnist-wide", (512, 512), 0.984),
     ],
 )
-def test_mnist_is_learned(hidden: tuple[int, ...], floor: float, mnist: Any) -> None:
-    work, (train, test) = fastnn.workloads.WORKLOADS["mnist"], mnist
-    net = fastnn.MLP([784, *hidden, 10], work.activation, seed=0)
+def test_mnist_is_learned(name: str, hidden: tuple[int, ...], floor: float, mnist: Any) -> None:
+    ((X, y), test), work = mnist, fastnn.workloads.WORKLOADS[name]
+    work = dataclasses.replace(work, sizes=(784, *hidden, 10), scaling=lambda _: (0, 1))
+    net = work.network(X, seed=0)
 
-    net.fit(*train, epochs=20, batch_size=100, optimizer=work.optimizer)
+    net.fit(X, y, **work.training)
 
     assert net.evaluate(*test)["accuracy"] >= floor

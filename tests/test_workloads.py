@@ -7,7 +7,6 @@ import pytest
 
 import fastnn
 from fastnn.losses import Loss
-from fastnn.optimizers import SGD
 from fastnn.workloads import WORKLOADS, Workload
 
 PACKAGED = ["iris", "digits"]  # need no folder and no download
@@ -18,14 +17,8 @@ SEEDS = {"iris": range(10), "digits": range(3)}
 def trained(work: Workload, seed: int) -> float:
     """The test accuracy of a network trained as the workload says."""
     (X, y), test = work.load(None)
-    net = fastnn.MLP(
-        work.sizes, work.activation, work.output, seed=seed, input_scaling=work.scaling(X),
-        class_names=work.class_names,
-    )  # fmt: skip
-    net.fit(
-        X, y, loss=work.loss, optimizer=work.optimizer, epochs=work.epochs,
-        batch_size=work.batch_size,
-    )  # fmt: skip
+    net = work.network(X, seed=seed)
+    net.fit(X, y, **work.training)
     return net.evaluate(*test, work.loss)["accuracy"]
 
 
@@ -34,17 +27,13 @@ def test_a_workload_fits_together(name: str) -> None:
     work = WORKLOADS[name]
     X = np.ones((3, work.sizes[0]))
 
-    net = fastnn.MLP(
-        work.sizes, work.activation, work.output, input_scaling=work.scaling(X),
-        class_names=work.class_names,
-    )  # fmt: skip
+    net = work.network(X)
     loss = Loss(work.loss, work.output, work.sizes[-1], net.backend)
 
     assert work.name == name
     assert work.class_names is not None
     assert len(set(work.class_names)) == work.sizes[-1]
     assert loss.name == "cross_entropy"
-    assert isinstance(work.optimizer, SGD)
     assert work.floor is not None
     assert 0.9 < work.floor < 1
 

@@ -71,11 +71,10 @@ def training(
 
 def _trained(work: Workload, data: Any, device: str, seed: int, epochs: int) -> dict[str, Any]:
     (X, y), (X_test, y_test) = data
-    net = fastnn.MLP(work.sizes, work.activation, work.output, seed=seed, device=device,
-                     input_scaling=work.scaling(X))  # fmt: skip
+    net = work.network(X, seed=seed, device=device)
     net.backend.synchronize()
     began = time.perf_counter()
-    history = net.fit(X, y, optimizer=work.optimizer, batch_size=work.batch_size, epochs=epochs)
+    history = net.fit(X, y, **work.training | {"epochs": epochs})
     net.backend.synchronize()
     seconds = time.perf_counter() - began
     return {

@@ -9,6 +9,7 @@ import signal
 import struct
 import subprocess
 import sys
+import time
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -103,6 +104,10 @@ FAILURES = [
     ("train mnist --data-dir folder", 74, "folder"),
     ("train iris --save missing/iris.net", 74, "missing"),
     ("train iris --epochs 1 --save folder", 74, "folder"),
+    ("train iris --dropout 1", 2, "dropout is 1.0"),
+    ("train iris --resume", 2, "resume=True needs checkpoint"),
+    ("train iris --checkpoint missing/run", 74, "missing"),
+    ("train iris --checkpoint numbers.csv", 74, "numbers.csv"),
     ("evaluate missing.net iris", 74, "missing.net"),
     ("evaluate iris.net missing.csv", 74, "missing.csv"),
     ("predict iris.net missing.csv", 74, "missing.csv"),
@@ -822,3 +827,31 @@ def test_a_signal_is_told_in_one_line(
     _, err = process.communicate(timeout=60)
 
     assert (process.returncode, err) == (code, f"{said}\n")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_stopped_command_goes_on_to_the_same_file(
+    number: signal.Signals, interruptible: None, fastnn_command: Command, tmp_path: Path
+) -> None:
+    folder, whole, again = tmp_path / "run", tmp_path / "whole", tmp_path / "again"
+    train = ["train", "iris", "--epochs", "8000", "--dropout", "0.1", "--optimizer", "adam"]
+    keep = [*train, "--checkpoint", str(folder)]
+    process = subprocess.Popen([*COMMAND, *keep], cwd=ROOT, env=ENVIRONMENT,
+                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)  # fmt: skip
+    while not folder.is_dir() or not [*folder.glob("step-*")]:
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=60)
+
+    assert process.returncode == {signal.SIGKILL: -9}.get(number, 128 + number)
+    told = b"the same with --resume goes on" in out
+    assert told is (number != signal.SIGKILL)
+    refused = fastnn_command(*keep)
+    assert refused.code == 2
+    assert "has a run already" in refused.err
+    fastnn_command.good(*keep, "--resume", "--save", again)
+    fastnn_command.good(*train, "--save", whole)
+    assert again.read_bytes() == whole.read_bytes()
+    assert fastnn.load(again).epochs == 8000

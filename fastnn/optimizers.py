@@ -42,7 +42,6 @@ class Optimizer:
     clip_norm: Number | None = field(default=None, kw_only=True)
     ema: Number | None = field(default=None, kw_only=True)
 
-    fixed: ClassVar[tuple[str, ...]] = ("beta1", "beta2")  # corrected by their powers
     ranges: ClassVar[dict[str, Range]] = {
         "learning_rate": _NOT_NEGATIVE, "momentum": _FRACTION, "beta1": _FRACTION,
         "beta2": _FRACTION, "alpha": _FRACTION, "epsilon": _POSITIVE,
@@ -59,7 +58,7 @@ class Optimizer:
                 continue
             if name not in self.ranges:
                 object.__setattr__(self, name, flag(name, value))
-            elif callable(value) and name not in self.fixed:
+            elif callable(value):
                 self.at(name, 0)
             else:
                 need, allowed = self.ranges[name]
@@ -171,8 +170,8 @@ class Adam(Optimizer):
     """
 
     learning_rate: Number = 0.001
-    beta1: float = 0.9
-    beta2: float = 0.999
+    beta1: Number = 0.9
+    beta2: Number = 0.999
     epsilon: float = 1e-8
     weight_decay: Number = 0.0
     decoupled: ClassVar[bool] = False

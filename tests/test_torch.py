@@ -166,3 +166,27 @@ def follow(net: fastnn.MLP, twin: Any, X: Any, Y: Any, loss: str, theirs: Any) -
             optimizer.step()
 
     assert difference(net, twin) <= 1e-12
+
+
+def test_a_beta_may_be_a_schedule_as_in_pytorch() -> None:
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(0, 1, (320, 20)), rng.uniform(0, 1, (320, 10))
+    net = fastnn.MLP([20, 15, 10], "tanh", "identity", seed=0, dtype="float64")
+    twin = torch_net(net, torch.nn.Tanh)
+    optimizer = torch.optim.Adam(twin.parameters(), 0.01)
+    beta1, beta2 = (
+        fastnn.schedules.polynomial(0.95, 60, 0.85),
+        fastnn.schedules.cosine(0.9, 80, 0.999),
+    )
+
+    net.fit(X, Y, epochs=10, batch_size=32, shuffle=False,
+            optimizer=fastnn.Adam(0.01, beta1, beta2))  # fmt: skip
+    for step in range(100):
+        i = step % 10 * 32
+        optimizer.param_groups[0]["betas"] = beta1(step), beta2(step)
+        optimizer.zero_grad()
+        loss = torch.nn.MSELoss()
+        loss(twin(torch.from_numpy(X[i : i + 32])), torch.from_numpy(Y[i : i + 32])).backward()
+        optimizer.step()
+
+    assert difference(net, twin) <= 1e-12

@@ -1,5 +1,6 @@
 """Checks of plain arguments; each returns the value as Python's own, or raises ArgumentError."""
 
+import contextlib
 import math
 import numbers
 import reprlib
@@ -30,6 +31,15 @@ def number(
         if math.isfinite(plain) and allowed(plain):
             return plain
     raise ArgumentError(f"{name} is {reprlib.repr(value)}, need a finite number {need}".rstrip())
+
+
+def figure(name: str, value: Any) -> float:
+    """A real number or anybody's 0-d array of one, NaN and infinities included."""
+    plain = value.item() if getattr(value, "shape", None) == () else value
+    if isinstance(plain, numbers.Real) and not isinstance(plain, bool):
+        with contextlib.suppress(OverflowError):  # of an integer
+            return float(plain)
+    raise ArgumentError(f"{name} is {reprlib.repr(value)}, need a number")
 
 
 def flag(name: str, value: Any) -> bool:

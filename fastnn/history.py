@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self, SupportsIndex, overload
 
 from fastnn import files
+from fastnn.checks import figure
 from fastnn.errors import CheckpointError, DataError, MissingLibraryError
 from fastnn.files import PathLike
 
@@ -69,13 +70,17 @@ class History:
         )
 
     def append(self, figures: dict[str, float]) -> None:
-        """Add an epoch's figures to their columns; what is missing in `more` is NaN."""
+        """Add an epoch's figures to their columns; in a column that is there, a missing one is NaN.
+
+        Raises ArgumentError for what is no number, and has then added none.
+        """
+        plain = {name: figure(f"the figure {name!r}", x) for name, x in figures.items()}
         before = len(self)
-        for name in figures.keys() - self.columns.keys():
-            self.more[name] = [math.nan] * before
+        self.more |= {name: [] for name in plain if name not in self.columns}
         for name, column in self.columns.items():
-            if name in figures or name in self.more:
-                column.append(figures.get(name, math.nan))
+            if name in plain or column or name == "loss":
+                column += [math.nan] * (before - len(column))
+                column.append(plain.get(name, math.nan))
 
     def last(self) -> dict[str, float]:
         """The last epoch's figures, apart from the time."""

@@ -30,6 +30,34 @@ def test_an_epoch_is_a_dict_of_what_there_is() -> None:
     assert [epoch["loss"] for epoch in history] == history["loss"] == history.loss
 
 
+def test_columns_may_begin_and_end_at_any_epoch() -> None:
+    history = History()
+    first: dict[str, Any] = {"loss": 3, "z": np.float32(0.5), "a": math.inf, "seconds": 1.0}
+    second: dict[str, Any] = {"val_loss": 2.0, "a": 1.0, "k": np.array(7), "seconds": 1.0}
+
+    history.append(first)
+    history.append(second)
+
+    table = {"loss": [3.0, math.nan], "accuracy": [], "val_loss": [math.nan, 2.0],
+             "val_accuracy": [], "z": [0.5, math.nan], "a": [math.inf, 1.0], "k": [math.nan, 7.0],
+             "seconds": [1.0, 1.0]}  # fmt: skip
+    np.testing.assert_equal(history.columns, table)
+    assert [*history.columns] == [*table]
+    assert {type(x) for column in history.columns.values() for x in column} == {float}
+
+
+@pytest.mark.parametrize(
+    "value", ["1", None, True, np.bool_(1), 1j, [1.0], 10**400], ids=lambda x: repr(x)[:9]
+)
+def test_what_is_no_number_is_refused_as_a_whole(value: Any) -> None:
+    history = five()
+
+    with pytest.raises(ArgumentError, match=r"the figure 'f1' is .*, need a number"):
+        history.append({"loss": 1.0, "f1": value})
+
+    assert history == five()
+
+
 @pytest.mark.parametrize("epoch", [5, -6])
 def test_an_epoch_that_is_not_there_is_refused(epoch: int) -> None:
     with pytest.raises(IndexError, match=f"epoch {epoch} of a history of 5 epochs"):

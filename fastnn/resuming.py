@@ -26,7 +26,11 @@ class OtherRun(FastnnError):
 
 def save(run: "Run", snapshots: Snapshots) -> None:
     """Write where the run is."""
-    flats, layout, asnumpy = vectors(run), run.net.layout, run.net.backend.asnumpy
+    flats = vectors(run) | {
+        f"callback{place}.{name}": vector
+        for place, callback in enumerate(run.callbacks) for name, vector in callback.state().items()
+    }  # fmt: skip
+    layout, asnumpy = run.net.layout, run.net.backend.asnumpy
     tensors = {
         f"{flat}.{name}": asnumpy(part).copy()
         for flat in flats for name, part in layout.views(flats[flat]).items()
@@ -77,14 +81,9 @@ def restore(run: "Run", snapshots: Snapshots) -> None:
 
 
 def vectors(run: "Run") -> dict[str, Array]:
-    """All that a run holds of the shape of its parameters."""
+    """All that a run holds of the shape of its parameters, apart from its callbacks."""
     own = {"params": run.net.params} | run.state
-    if run.trained is not run.net.params:
-        own["trained"] = run.trained
-    return own | {
-        f"callback{place}.{name}": vector
-        for place, callback in enumerate(run.callbacks) for name, vector in callback.state().items()
-    }  # fmt: skip
+    return own if run.trained is run.net.params else own | {"trained": run.trained}
 
 
 def configuration(run: "Run") -> dict[str, Any]:

@@ -110,6 +110,22 @@ def test_a_run_interrupted_again_and_again_ends_with_the_same_bytes(
     assert fit(iris_net(), "adam averaged", checkpoint=tmp_path, resume=True) == want
 
 
+def test_a_callback_used_elsewhere_may_resume(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used = fastnn.EarlyStopping("loss", 9)
+    want = fit(iris_net(), "sgd", callbacks=[fastnn.EarlyStopping("loss", 9)])
+    with monkeypatch.context() as patch:
+        patch.setattr(Progress, "advance", stopping_at(3))
+        with pytest.raises(KeyboardInterrupt):
+            fit(iris_net(), "sgd", callbacks=[used], checkpoint=tmp_path)
+    fastnn.MLP([4, 3]).fit(X, y, callbacks=[used])  # of which it has the weights now
+
+    got = fit(iris_net(), "sgd", callbacks=[used], checkpoint=tmp_path, resume=True)
+
+    assert got == want
+
+
 def test_a_finished_run_is_not_run_again(tmp_path: Path) -> None:
     net = iris_net()
     want = fit(iris_net(), "adamw clipped", checkpoint=tmp_path)

@@ -82,7 +82,7 @@ def restore(run: "Run", snapshots: Snapshots) -> None:
 
 def vectors(run: "Run") -> dict[str, Array]:
     """All that a run holds of the shape of its parameters, apart from its callbacks."""
-    own = {"params": run.net.params} | run.state
+    own = {"params": run.net.params, "start": run.start} | run.state
     return own if run.trained is run.net.params else own | {"trained": run.trained}
 
 

@@ -77,6 +77,7 @@ class Run:
         }  # else it is there
         targets = loss.smoothed(data.targets, settings.label_smoothing)
         self.lessons = replace(data, targets=targets)
+        self.start = backend.zeros(net.params.size)  # net.params as the epoch began
         self.epoch = self.batch = self.step = 0
         self.first_epoch, self.first_step = net.epochs, net.steps
         self.batch_sizes = settings.batch_sizes(n)
@@ -140,17 +141,14 @@ class Run:
             except (KeyboardInterrupt, SystemExit):
                 self._snapshot()
                 raise
-            except DivergenceError:
-                if not any(isinstance(callback, TerminateOnNaN) for callback in self.callbacks):
-                    raise
-                self.history.stopped = "nan"
             self._tell("on_train_end")
         return self.history
 
     def _epoch(self, bar: Progress) -> None:
         """One epoch, or what is left of it."""
         net, began = self.net, time.perf_counter()
-        before = net.params.copy(), net.epochs, net.steps
+        if self.batch == 0:
+            self.start[...] = net.params
         self._tell("on_epoch_begin", self.epoch)
         net.epochs = self.first_epoch + self.epoch + 1
         try:
@@ -158,10 +156,11 @@ class Run:
             seen = self._seen() | {"finite": np.isfinite(net.params).all()}
             figures = read(seen, net.backend)  # the only wait of an epoch
         except Exception:  # out of memory, say; Ctrl-C is none, and keeps the last whole step
-            self._restore(before)
+            self._go_back()
             raise
         if not figures.pop("finite") or not math.isfinite(figures["loss"]):
-            self._diverged(before)
+            self._diverged()
+            return
         self._look_on(figures, began)
         bar.report(self.epoch, self.history.last())
         if self.snapshots is not None and self.snapshots.is_due():
@@ -246,11 +245,23 @@ class Run:
         for callback in self.callbacks:
             getattr(callback, event)(*arguments)
 
-    def _restore(self, before: tuple[Array, int, int]) -> None:
-        params, self.net.epochs, self.net.steps = before
-        self.net.params[...] = params
+    def _go_back(self) -> None:
+        """Put the network where it was as the epoch began."""
+        net = self.net
+        with self.interruption:
+            self.step, self.batch = self.step - self.batch, 0
+            net.params[...] = self.start
+            net.epochs, net.steps = self.first_epoch + self.epoch, self.first_step + self.step
 
-    def _diverged(self, before: tuple[Array, int, int]) -> None:
+    def _diverged(self) -> None:
+        """Go back, and end the run or raise DivergenceError."""
+        error = self._divergence()
+        self._go_back()
+        if not any(isinstance(callback, TerminateOnNaN) for callback in self.callbacks):
+            raise error
+        self.history.stopped = "nan"
+
+    def _divergence(self) -> DivergenceError:
         size, finite = self.batch_size, self.net.backend.asnumpy(np.isfinite(self.losses))
         what, row = "the loss", int(np.argmin(finite))
         if finite.all():  # then it was the last step that spoilt a parameter, or one before
@@ -259,8 +270,7 @@ class Run:
         known = [float(mean(self.losses[:done]))] if done else self.history.loss[-1:]
         last = f"{known[0]:.4g}" if known else "none"
         rate = self.optimizer.at("learning_rate", self.step - self.batch + step)
-        self._restore(before)
-        raise DivergenceError(
+        return DivergenceError(
             f"{what} stopped being finite in epoch {self.epoch + 1}, step {step + 1}, at "
             f"learning rate {rate:g} (last finite loss: {last}); the network is as "
             "it was at the start of that epoch.  Try a smaller learning rate, or input_scaling"

@@ -110,6 +110,28 @@ def test_a_run_interrupted_again_and_again_ends_with_the_same_bytes(
     assert fit(iris_net(), "adam averaged", checkpoint=tmp_path, resume=True) == want
 
 
+def test_a_run_that_diverges_ends_where_the_whole_one_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(**changes: Any) -> tuple[Any, ...]:
+        net = fastnn.MLP([1, 1], output="identity", seed=0)
+        history = net.fit([[100.0], [1e4]], [1.0, 4.0], epochs=99, batch_size=1, shuffle=False,
+                          optimizer=fastnn.SGD(4e-8), callbacks=[fastnn.TerminateOnNaN()],
+                          **changes)  # fmt: skip
+        return flat(net), net.epochs, net.steps, history.loss, history.stopped
+
+    want = run()
+    with monkeypatch.context() as patch:  # in the epoch that its second step spoils
+        patch.setattr(Progress, "advance", stopping_at(want[2] + 1))
+        with pytest.raises(KeyboardInterrupt):
+            run(checkpoint=tmp_path)
+
+    resumed, finished = (run(checkpoint=tmp_path, resume=True) for _ in range(2))
+
+    assert want[-1] == "nan"
+    assert resumed == finished == want
+
+
 def test_a_callback_used_elsewhere_may_resume(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

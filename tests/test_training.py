@@ -259,6 +259,25 @@ def test_a_parameter_may_diverge_before_the_loss() -> None:
     assert not flat(net).any()
 
 
+class Exploding(fastnn.Callback):
+    """Fits another network after each epoch, which diverges."""
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        X, Y = exploding()
+        fastnn.MLP([1, 1], output="identity").fit(X, Y, epochs=9, optimizer=fastnn.SGD(0.1))
+
+
+def test_another_runs_divergence_is_not_this_ones() -> None:
+    net, one_epoch = iris_net(), iris_net()
+
+    with pytest.raises(DivergenceError):
+        net.fit(X, y, epochs=2, callbacks=[fastnn.TerminateOnNaN(), Exploding()])
+    one_epoch.fit(X, y)
+
+    np.testing.assert_array_equal(flat(net), flat(one_epoch))
+    assert (net.epochs, net.steps) == (one_epoch.epochs, one_epoch.steps)
+
+
 class Interrupting(fastnn.Callback):
     """Presses Ctrl-C after eight steps."""
 

@@ -6,9 +6,9 @@
 ...         print(epoch, logs["loss"])
 
 Epochs and batches count from 0; logs are an epoch's figures by name.  A number that a callback
-adds to them becomes a column of the History.  model.stop_training = True ends the run after the
-epoch.  An exception ends it too: in on_train_batch_* the network is then as at the start of the
-epoch, elsewhere as it is.
+adds to them becomes a column of the History; what is none raises ArgumentError once all have been
+told.  model.stop_training = True ends the run after the epoch.  An exception ends it too: in
+on_train_batch_* the network is then as at the start of the epoch, elsewhere as it is.
 """
 
 import csv

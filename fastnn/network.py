@@ -314,7 +314,8 @@ class MLP:
         Raises ArgumentError, ShapeError, DTypeError, DataError, DeviceError, OSError before
         anything changes, and DivergenceError, DeviceMemoryError or DeviceError with the network
         as it was at the start of the epoch.  Ctrl-C leaves it as of the last whole step, and the
-        epoch begun counts as one of its life.
+        epoch begun counts as one of its life.  An exception of a metric leaves it as of the end
+        of the epoch; for those of callbacks see there.
         """
         settings = Settings(
             epochs, batch_size, shuffle, reduction, l1, l2, label_smoothing, target_loss,

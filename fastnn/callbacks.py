@@ -76,8 +76,10 @@ class _Monitor(Callback):
     """Knows the best epoch so far by one of the history's columns."""
 
     def __init__(self, monitor: str, mode: str | None, min_delta: float) -> None:
+        if not isinstance(monitor, str):
+            raise ArgumentError(f"monitor is {monitor!r}, need the name of a column")
         self.monitor = monitor
-        self.mode = choice("mode", mode or _mode(monitor), ["min", "max"])
+        self.mode = choice("mode", _mode(monitor) if mode is None else mode, ["min", "max"])
         self.min_delta = number("min_delta", min_delta, ">= 0", lambda x: x >= 0)
         self.best, self.best_epoch = math.nan, -1
 
@@ -164,8 +166,8 @@ class Checkpoint(_Monitor):
     def _path(self, epoch: int, logs: Logs) -> Path:
         path = Path(self.path)
         try:
-            return path.with_name(path.name.format(epoch=epoch + 1, **logs))
-        except (KeyError, IndexError, ValueError) as error:
+            return path.with_name(path.name.format_map(logs | {"epoch": epoch + 1}))
+        except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
             raise ArgumentError(f"path is {str(path)!r}, need no fields but epoch, "
                                 f"{', '.join(logs)}: {error!r}") from error  # fmt: skip
 

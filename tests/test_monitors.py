@@ -135,10 +135,12 @@ def test_an_unknown_monitor_is_refused_before_training(made: Any) -> None:
 
 
 BAD: list[tuple[Callable[[], Any], str]] = [
+    (lambda: fastnn.EarlyStopping(3), "monitor is 3, need the name"),  # type: ignore[arg-type]
     (lambda: fastnn.EarlyStopping("score"), "'score' is better when larger is not known"),
     (lambda: fastnn.EarlyStopping(patience=0), "patience is 0"),
     (lambda: fastnn.EarlyStopping(min_delta=-1), "min_delta is -1"),
     (lambda: fastnn.EarlyStopping(min_delta=math.nan), "min_delta is nan"),
+    (lambda: fastnn.EarlyStopping(mode=""), "mode is '', need one of min, max"),
     (lambda: fastnn.EarlyStopping(restore_best=1), "restore_best is 1"),  # type: ignore[arg-type]
     (lambda: fastnn.Checkpoint("x", every=0), "every is 0"),
     (lambda: fastnn.Checkpoint("x", every=2, mode="up"), "mode is 'up'"),
@@ -179,7 +181,7 @@ def test_a_checkpoint_is_named_by_epoch_and_figures(tmp_path: Path) -> None:
         assert state(fastnn.load(tmp_path / name)) == after(n)
 
 
-@pytest.mark.parametrize("field", ["{val_loss}", "{}", "{0}", "{epoch:x", "{loss:d}"])
+@pytest.mark.parametrize("field", ["{val_loss}", "{}", "{0}", "{epoch:x", "{loss:d}", "{epoch.no}"])
 def test_an_unknown_field_is_refused_before_training(field: str, tmp_path: Path) -> None:
     net = iris_net()
 

@@ -175,7 +175,8 @@ class Checkpoint(_Monitor):
 class CSVLogger(Callback):
     """Writes a row per epoch to a CSV file: epoch, from 0 on, and the epoch's figures.
 
-    A file that is there is written anew.  Raises OSError where the system refuses.
+    Those of callbacks that come before it in the list are among them.  A file that is there is
+    written anew.  Raises OSError where the system refuses.
     """
 
     def __init__(self, path: PathLike) -> None:
@@ -187,13 +188,13 @@ class CSVLogger(Callback):
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         rows = [{"epoch": epoch} | logs]
-        is_first = not self._names
-        if is_first:
-            self._names = [*rows[0]]
+        is_wider = not rows[0].keys() <= {*self._names}
+        if is_wider:
+            self._names = [*dict.fromkeys([*self._names, *rows[0]])]
             rows[:0] = [{"epoch": i} | figures for i, figures in enumerate(self.run.history)]
-        with open(self.path, "w" if is_first else "a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, self._names, extrasaction="ignore")
-            if is_first:
+        with open(self.path, "w" if is_wider else "a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, self._names, math.nan, "ignore")
+            if is_wider:
                 writer.writeheader()
             writer.writerows(rows)
 

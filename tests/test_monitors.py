@@ -215,7 +215,7 @@ def test_the_csv_file_is_the_history(tmp_path: Path) -> None:
     )
     fit(iris_net(), logger, epochs=5)
 
-    history = fit(iris_net(), rate, logger, epochs=3, validation=0.2)
+    history = fit(iris_net(), rate, adding("late", None, 1, None), logger, epochs=3, validation=0.2)
 
     found = table(path)
     assert found.pop("epoch") == [0, 1, 2]

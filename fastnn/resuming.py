@@ -41,6 +41,7 @@ def save(run: "Run", snapshots: Snapshots) -> None:
     record = {name: getattr(run, name) for name in _COUNTS} | {
         "run": run.configuration, "vectors": list(flats), "columns": list(columns),
         "history": [run.history.best_epoch, run.history.stopped],
+        "stop_training": bool(run.net.stop_training),
     }  # fmt: skip
     snapshots.write(run.step, tensors, record)
 
@@ -72,6 +73,7 @@ def restore(run: "Run", snapshots: Snapshots) -> None:
     run.history = History.of_columns(columns, *record["history"])
     run.net.epochs = run.first_epoch + run.epoch + (run.batch > 0)
     run.net.steps = run.first_step + run.step
+    run.net.stop_training = record["stop_training"]
     for flat, vector in vectors(run).items():
         vector[...] = flats[flat]
     for place, callback in enumerate(run.callbacks):
@@ -106,7 +108,7 @@ def configuration(run: "Run") -> dict[str, Any]:
 
 def _expected(run: "Run", record: Any) -> tuple[Any, Expected]:
     """What a snapshot says, checked, and the tensors that it must then have."""
-    names = {*_COUNTS, "run", "vectors", "columns", "history"}
+    names = {*_COUNTS, "run", "vectors", "columns", "history", "stop_training"}
     if (
         not isinstance(record, dict)
         or record.keys() != names
@@ -120,7 +122,8 @@ def _expected(run: "Run", record: Any) -> tuple[Any, Expected]:
     flats, columns, (best, stopped) = record["vectors"], record["columns"], record["history"]
     if missing := vectors(run).keys() - {*flats}:
         raise ArgumentError(f"it has no {', '.join(sorted(missing))}")
-    if record["rows"] > len(run.data) or not isinstance(stopped, str):
+    is_text, is_flag = isinstance(stopped, str), isinstance(record["stop_training"], bool)
+    if record["rows"] > len(run.data) or not is_text or not is_flag:
         raise ArgumentError("it does not fit together")
     if best is not None and (type(best) is not int or not 0 <= best < record["epoch"]):
         raise ArgumentError(f"its best epoch is {best!r:.20}")

@@ -148,6 +148,28 @@ def test_a_callback_used_elsewhere_may_resume(
     assert got == want
 
 
+class Stopping(fastnn.Callback):
+    """Asks for the end of the run after its second step."""
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
+        self.model.stop_training |= self.run.step == 2
+
+
+def test_a_run_that_was_to_stop_after_the_epoch_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    want = fit(iris_net(), "sgd", callbacks=[Stopping()])
+    with monkeypatch.context() as patch:
+        patch.setattr(Progress, "advance", stopping_at(5))
+        with pytest.raises(KeyboardInterrupt):
+            fit(iris_net(), "sgd", callbacks=[Stopping()], checkpoint=tmp_path)
+
+    got = fit(iris_net(), "sgd", callbacks=[Stopping()], checkpoint=tmp_path, resume=True)
+
+    assert got == want
+    assert got[-1] == "callback"
+
+
 def test_a_finished_run_is_not_run_again(tmp_path: Path) -> None:
     net = iris_net()
     want = fit(iris_net(), "adamw clipped", checkpoint=tmp_path)

@@ -14,7 +14,7 @@ on_train_batch_* the network is then as at the start of the epoch, elsewhere as 
 import csv
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastnn import files
 from fastnn.backend import Array
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from fastnn.training import Run
 
 Logs = dict[str, float]
+State = dict[str, Any]
 
 
 class Callback:
@@ -58,12 +59,16 @@ class Callback:
     def on_train_batch_end(self, batch: int, logs: Logs) -> None:
         """After each batch; logs are those of the epoch so far.  It makes a GPU wait."""
 
-    def state(self) -> dict[str, Array]:
-        """Vectors like net.params that a snapshot must hold; the history has all numbers."""
+    def state(self) -> State:
+        """What a run that goes on must have back: int, float, and vectors like model.params.
+
+        It is asked for after on_train_begin, too.
+        """
         return {}
 
-    def restore(self, state: dict[str, Array]) -> None:
-        """Take back what state gave; comes before on_train_begin, with run.history in place."""
+    def restore(self, state: State) -> None:
+        """Take back what state gave to the callback of the same class, and place among those of
+        it; comes before on_train_begin, with run.history in place."""
 
     @property
     def watches_batches(self) -> bool:
@@ -89,7 +94,7 @@ class _Monitor(Callback):
                                 f"{', '.join(self.run.names)}")  # fmt: skip
         self.best, self.best_epoch = math.inf if self.mode == "min" else -math.inf, -1
         for epoch, figures in enumerate(self.run.history):
-            self._improves(epoch, figures[self.monitor])
+            self._improves(epoch, figures.get(self.monitor, math.nan))
 
     def _improves(self, epoch: int, value: float) -> bool:
         """Whether the value is better than the best by min_delta; it is the best then."""
@@ -116,21 +121,26 @@ class EarlyStopping(_Monitor):
         self.restore_best = flag("restore_best", restore_best)
         self.best_params: Array | None = None
 
-    def state(self) -> dict[str, Array]:
+    def state(self) -> State:
         return {} if self.best_params is None else {"best": self.best_params}
 
-    def restore(self, state: dict[str, Array]) -> None:
+    def restore(self, state: State) -> None:
         self.best_params = state.get("best")
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         super().on_train_begin()
-        if not len(self.run.history):
+        epochs = len(self.run.history)
+        if not epochs:
             self.best_params = None
+        self._wait(epochs - 1)
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         if self._improves(epoch, logs[self.monitor]) and self.restore_best:
             self.best_params = self.model.params.copy()
-        elif epoch - max(self.best_epoch, 0) >= self.patience:
+        self._wait(epoch)
+
+    def _wait(self, epoch: int) -> None:
+        if epoch - max(self.best_epoch, 0) >= self.patience:
             self.model.stop_training, self.run.reason = True, "patience"
 
     def on_train_end(self, logs: Logs | None = None) -> None:

@@ -308,8 +308,9 @@ class MLP:
 
         checkpoint: a folder of this run's own, for its state: written when the run ends, is
         interrupted, and about once a second before; the last two are kept.  resume: go on from
-        there, if there is something, to the same bytes as a run that was never stopped; epochs
-        may be more than before.
+        there, if there is something, to the same bytes as a run that was never stopped.  epochs
+        may be more than before, and target_loss, patience, callbacks and metrics others; all
+        else, the data too, is compared (of a function as a schedule, its first value).
 
         Raises ArgumentError, ShapeError, DTypeError, DataError, DeviceError, OSError before
         anything changes, and DivergenceError, DeviceMemoryError or DeviceError with the network

@@ -3,11 +3,15 @@
 import hashlib
 import json
 import re
+import reprlib
+from collections import Counter
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastnn.backend import Array, Backend
+from fastnn.callbacks import Callback
 from fastnn.checkpoint import Expected
 from fastnn.data import Data
 from fastnn.errors import ArgumentError, FastnnError
@@ -26,10 +30,8 @@ class OtherRun(FastnnError):
 
 def save(run: "Run", snapshots: Snapshots) -> None:
     """Write where the run is."""
-    flats = vectors(run) | {
-        f"callback{place}.{name}": vector
-        for place, callback in enumerate(run.callbacks) for name, vector in callback.state().items()
-    }  # fmt: skip
+    kept, numbers = states(run)
+    flats = vectors(run) | kept
     layout, asnumpy = run.net.layout, run.net.backend.asnumpy
     tensors = {
         f"{flat}.{name}": asnumpy(part).copy()
@@ -40,8 +42,8 @@ def save(run: "Run", snapshots: Snapshots) -> None:
     tensors |= {f"history.{name}": x for name, x in columns.items()}
     record = {name: getattr(run, name) for name in _COUNTS} | {
         "run": run.configuration, "vectors": list(flats), "columns": list(columns),
-        "history": [run.history.best_epoch, run.history.stopped],
-        "stop_training": bool(run.net.stop_training),
+        "numbers": numbers, "stopped": run.history.stopped,
+        "stop_training": bool(run.net.stop_training and run.reason == "callback"),
     }  # fmt: skip
     snapshots.write(run.step, tensors, record)
 
@@ -70,22 +72,51 @@ def restore(run: "Run", snapshots: Snapshots) -> None:
     run.losses[: record["rows"]] = backend.asarray(tensors["losses"])
     run.hits[: record["rows"]] = backend.asarray(tensors["hits"])
     columns = {name: tensors[f"history.{name}"].tolist() for name in record["columns"]}
-    run.history = History.of_columns(columns, *record["history"])
+    run.history = History.of_columns(columns, None, record["stopped"])
     run.net.epochs = run.first_epoch + run.epoch + (run.batch > 0)
     run.net.steps = run.first_step + run.step
     run.net.stop_training = record["stop_training"]
     for flat, vector in vectors(run).items():
         vector[...] = flats[flat]
-    for place, callback in enumerate(run.callbacks):
-        start = f"callback{place}."
-        callback.restore({flat.removeprefix(start): vector for flat, vector in flats.items()
-                          if flat.startswith(start)})  # fmt: skip
+    held = flats | record["numbers"]
+    for place, callback in _places(run).items():
+        start = f"{place}."
+        callback.restore({name.removeprefix(start): value for name, value in held.items()
+                          if name.startswith(start)})  # fmt: skip
 
 
 def vectors(run: "Run") -> dict[str, Array]:
     """All that a run holds of the shape of its parameters, apart from its callbacks."""
     own = {"params": run.net.params, "start": run.start} | run.state
     return own if run.trained is run.net.params else own | {"trained": run.trained}
+
+
+def states(run: "Run") -> tuple[dict[str, Array], dict[str, float]]:
+    """What the callbacks hold, as vectors like net.params and as numbers.
+
+    Raises ArgumentError for anything else.
+    """
+    flats, numbers = dict[str, Array](), dict[str, float]()
+    for place, callback in _places(run).items():
+        for name, value in callback.state().items():
+            if isinstance(value, int | float):
+                numbers[f"{place}.{name}"] = value
+            elif getattr(value, "shape", None) == run.net.params.shape:
+                flats[f"{place}.{name}"] = value
+            else:
+                raise ArgumentError(f"state of {place} has {name}={reprlib.repr(value)}, need int, "
+                                    "float or a vector like net.params")  # fmt: skip
+    return flats, numbers
+
+
+def _places(run: "Run") -> dict[str, Callback]:
+    """The callbacks as first, second, ... of their class: others may come and go on resuming."""
+    counts, places = Counter[str](), dict[str, Callback]()
+    for callback in run.callbacks:
+        name = type(callback).__name__
+        places[f"{name}.{counts[name]}"] = callback
+        counts[name] += 1
+    return places
 
 
 def configuration(run: "Run") -> dict[str, Any]:
@@ -95,10 +126,13 @@ def configuration(run: "Run") -> dict[str, Any]:
         **net.architecture.as_json(), "dtype": str(net.dtype), "seed": run.seed,
         "input_scaling": net.scaling and _digest([net.scaling.offset, net.scaling.factor]),
         "loss": run.loss.name, "optimizer": _text(run.optimizer),
-        "batch_size": _text(settings.batch_size), "patience": settings.patience,
+        "numbers of the first step": [
+            run.optimizer.at(each.name, 0) for each in fields(run.optimizer)
+            if callable(getattr(run.optimizer, each.name))
+        ],
+        "batch_size": _text(settings.batch_size), "first batch's size": run.batch_sizes[0],
         **{name: getattr(settings, name)
            for name in ("shuffle", "reduction", "l1", "l2", "label_smoothing")},
-        "metrics": list(run.metrics), "callbacks": [type(c).__name__ for c in run.callbacks],
         "training data": _fingerprint(run.data, net.backend),
         "validation data": run.held_out and _fingerprint(run.held_out, net.backend),
     })  # fmt: skip
@@ -108,7 +142,7 @@ def configuration(run: "Run") -> dict[str, Any]:
 
 def _expected(run: "Run", record: Any) -> tuple[Any, Expected]:
     """What a snapshot says, checked, and the tensors that it must then have."""
-    names = {*_COUNTS, "run", "vectors", "columns", "history", "stop_training"}
+    names = {*_COUNTS, "run", "vectors", "columns", "numbers", "stopped", "stop_training"}
     if (
         not isinstance(record, dict)
         or record.keys() != names
@@ -119,14 +153,15 @@ def _expected(run: "Run", record: Any) -> tuple[Any, Expected]:
     for name in _COUNTS:
         if type(record[name]) is not int or not 0 <= record[name] < 2**63:
             raise ArgumentError(f"{name} is {record[name]!r:.40}, need an integer >= 0")
-    flats, columns, (best, stopped) = record["vectors"], record["columns"], record["history"]
+    flats, columns = record["vectors"], record["columns"]
     if missing := vectors(run).keys() - {*flats}:
         raise ArgumentError(f"it has no {', '.join(sorted(missing))}")
-    is_text, is_flag = isinstance(stopped, str), isinstance(record["stop_training"], bool)
+    is_text, is_flag = isinstance(record["stopped"], str), type(record["stop_training"]) is bool
     if record["rows"] > len(run.data) or not is_text or not is_flag:
         raise ArgumentError("it does not fit together")
-    if best is not None and (type(best) is not int or not 0 <= best < record["epoch"]):
-        raise ArgumentError(f"its best epoch is {best!r:.20}")
+    numbers = record["numbers"]
+    if type(numbers) is not dict or {type(x) for x in numbers.values()} - {int, float}:
+        raise ArgumentError("what a callback held is no number")
     epochs, wanted = record["epoch"] + (record["batch"] > 0), run.settings.epochs
     if epochs > wanted:
         raise OtherRun(f"it is in epoch {epochs}, and this one is to have {wanted}")

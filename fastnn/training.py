@@ -132,6 +132,11 @@ class Run:
         if self.snapshots is not None and self.settings.resume:
             resuming.restore(self, self.snapshots)
         self._tell("on_train_begin")
+        if self.snapshots is not None:
+            resuming.states(self)  # what no snapshot can hold is refused now
+        if self.history.stopped in ("target_loss", "patience"):
+            self.history.stopped = "epochs"  # by other settings it may go on
+        self._see_whether_to_stop()
         bar.advance(self.epoch * len(self.data) + self.rows)
         with self.interruption.handled():
             try:
@@ -224,14 +229,17 @@ class Run:
             figures |= {f"val_{name}": value for name, value in worth.items()}
         figures["seconds"] = time.perf_counter() - began
         self._tell("on_epoch_end", self.epoch, figures)
-        history, target = self.history, self.settings.target_loss
         with self.interruption:
-            history.append(figures)
+            self.history.append(figures)
             self.epoch, self.batch = self.epoch + 1, 0
-            if target is not None and history.loss[-1] <= target:
-                history.stopped = "target_loss"
-            elif self.net.stop_training and history.stopped == "epochs":
-                history.stopped = self.reason
+        self._see_whether_to_stop()
+
+    def _see_whether_to_stop(self) -> None:
+        history, target = self.history, self.settings.target_loss
+        if target is not None and history.loss[-1:] and history.loss[-1] <= target:
+            history.stopped = "target_loss"
+        elif self.net.stop_training and self.batch == 0 and history.stopped == "epochs":
+            history.stopped = self.reason
 
     def _seen(self) -> dict[str, Array]:
         """Mean loss, and accuracy where there are classes, of the epoch's rows so far."""

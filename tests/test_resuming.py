@@ -229,7 +229,7 @@ OTHERS: list[tuple[dict[str, Any], str]] = [
     ({"l2": 0.1}, r"l2 is 0.0 there and 0.1 here"),
     ({"class_weight": {1: 2}}, "other training data"),
     ({"validation": 0.5}, "other training data; other validation data"),
-    ({"callbacks": [fastnn.LearningRateLogger()]}, r"callbacks is \[\] there"),
+    ({"optimizer": fastnn.SGD(lambda _: 0.1)}, r"numbers of the first step is \[\] there"),
     ({"epochs": 3}, "it is in epoch 4, and this one is to have 3"),
 ]
 
@@ -245,6 +245,85 @@ def test_another_run_is_refused(changes: Any, words: str, tmp_path: Path) -> Non
 
     assert flat(net) == before
     assert sorted(tmp_path.iterdir()) == files
+
+
+def test_another_function_as_a_schedule_is_refused(tmp_path: Path) -> None:
+    def fit_at(rate: float, **resume: Any) -> None:
+        fit(iris_net(), "sgd", optimizer=fastnn.SGD(lambda step: rate / (1 + step)),
+            checkpoint=tmp_path, **resume)  # fmt: skip
+
+    fit_at(0.1)
+
+    with pytest.raises(ArgumentError, match=r"is \[0.1\] there and \[0.2\] here"):
+        fit_at(0.2, resume=True)
+
+
+def test_callbacks_and_metrics_may_come_and_go(tmp_path: Path) -> None:
+    fit(iris_net(), "callbacks", checkpoint=tmp_path)
+    watched: dict[str, Any] = {"callbacks": [fastnn.CSVLogger(tmp_path / "log.csv")]}
+
+    params, epochs, _, figures, _, _ = fit(
+        iris_net(), "callbacks", checkpoint=tmp_path, resume=True, epochs=6, metrics=["top_2"],
+        **watched,
+    )  # fmt: skip
+
+    plain: dict[str, Any] = {"metrics": [], "callbacks": []}
+    assert (params, epochs) == fit(iris_net(), "callbacks", epochs=6, **plain)[:2]
+    assert np.isnan(figures["top_2"]).tolist() == [True] * 4 + [False] * 2
+    assert np.isnan(figures["learning_rate"]).tolist() == [False] * 4 + [True] * 2
+    assert len((tmp_path / "log.csv").read_text().splitlines()) == 7
+
+
+def test_a_run_that_ran_out_of_patience_goes_on_with_more(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"optimizer": fastnn.SGD(3.0), "epochs": 30}
+    short = fit(iris_net(), "sgd", patience=1, checkpoint=tmp_path, **settings)
+    assert short[-1] == "patience"
+
+    assert fit(iris_net(), "sgd", patience=1, checkpoint=tmp_path, resume=True, **settings) == short
+    longer = fit(iris_net(), "sgd", patience=4, checkpoint=tmp_path, resume=True, **settings)
+    assert longer == fit(iris_net(), "sgd", patience=4, **settings)
+
+
+class Counting(fastnn.Callback):
+    """Counts its epochs, and stops after five."""
+
+    def __init__(self) -> None:
+        self.seen = 0
+
+    def on_epoch_end(self, epoch: int, logs: Any) -> None:
+        self.seen += 1
+        self.model.stop_training = self.seen == 5
+
+    def state(self) -> dict[str, Any]:
+        return {"seen": self.seen}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.seen = state["seen"]
+
+
+def test_a_callback_has_its_numbers_back(tmp_path: Path) -> None:
+    fit(iris_net(), "sgd", callbacks=[Counting()], checkpoint=tmp_path, epochs=3)
+
+    *_, figures, _, stopped = fit(iris_net(), "sgd", callbacks=[Counting()], checkpoint=tmp_path,
+                                  resume=True, epochs=9)  # fmt: skip
+
+    assert len(figures["loss"]) == 5
+    assert stopped == "callback"
+
+
+@pytest.mark.parametrize("bad", ["text", None, np.zeros(3), [1]], ids=str)
+def test_a_state_that_no_snapshot_can_hold_is_refused_before_training(
+    bad: Any, tmp_path: Path
+) -> None:
+    class Bad(fastnn.Callback):
+        def state(self) -> dict[str, Any]:
+            return {"seen": bad}
+
+    net = iris_net()
+
+    with pytest.raises(ArgumentError, match=r"state of Bad.0 has seen=.*need int, float or a vec"):
+        fit(net, "sgd", callbacks=[Bad()], checkpoint=tmp_path)
+    assert net.steps == 0
 
 
 def test_another_network_is_refused(tmp_path: Path) -> None:

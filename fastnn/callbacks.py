@@ -34,8 +34,8 @@ State = dict[str, Any]
 class Callback:
     """Looks on at a fit, and does nothing.
 
-    model is the network, between steps; run is the fit, see fastnn.training.Run.  Both are set
-    before on_train_begin.
+    model is the network, between steps; run is the fit, see fastnn.training.Run, and is there
+    from before on_train_begin until the end of the fit.
     """
 
     model: "MLP"
@@ -90,8 +90,9 @@ class _Monitor(Callback):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         if self.monitor not in self.run.names:
+            hint = "" if self.run.held_out else "; val_ needs fit(validation=...)"
             raise ArgumentError(f"monitor is {self.monitor!r}, need one of "
-                                f"{', '.join(self.run.names)}")  # fmt: skip
+                                f"{', '.join(self.run.names)}, or more metrics{hint}")  # fmt: skip
         self.best, self.best_epoch = math.inf if self.mode == "min" else -math.inf, -1
         for epoch, figures in enumerate(self.run.history):
             self._improves(epoch, figures.get(self.monitor, math.nan))
@@ -108,8 +109,8 @@ class _Monitor(Callback):
 class EarlyStopping(_Monitor):
     """Stops once `patience` epochs have brought nothing better, and restores the best weights.
 
-    monitor: a column of the history; better is less, or more for mode "max", by more than
-    min_delta.  mode None: "max" for accuracy, top_N, f1 and r2.  Raises ArgumentError.
+    monitor: one of the losses, accuracies and metrics; better is less, or more for mode "max",
+    by more than min_delta.  mode None: "max" for accuracy, top_N, f1 and r2.  Raises ArgumentError.
     """
 
     def __init__(
@@ -160,7 +161,7 @@ class Checkpoint(_Monitor):
         self, path: PathLike, *, monitor: str = "val_loss", every: int | None = None,
         mode: str | None = None,
     ) -> None:  # fmt: skip
-        super().__init__("loss" if every else monitor, mode, 0.0)
+        super().__init__(monitor if every is None else "loss", mode, 0.0)
         self.path = files.checked_path(path)
         self.every = None if every is None else count("every", every)
 

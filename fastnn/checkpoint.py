@@ -16,7 +16,7 @@ from fastnn.errors import CheckpointError
 from fastnn.files import PathLike
 
 VERSION = 1
-LONGEST_HEADER = 2**20  # bytes; a thousand layers need a tenth of it
+LONGEST_HEADER = 2**23  # bytes; a run of four thousand layers needs half of it
 
 Expected = dict[str, tuple[str, tuple[int, ...]]]  # name to (dtype, shape)
 _CODES = {"float32": ("F32", 4), "float64": ("F64", 8)}
@@ -34,8 +34,9 @@ def write(path: PathLike, tensors: dict[str, Any], record: dict[str, Any]) -> No
     content = safetensors.numpy.save(tensors, metadata)
     length = int.from_bytes(content[:8], "little")
     if length > LONGEST_HEADER:
-        raise CheckpointError(f"{path} would need a header of {length} bytes, at most "
-                              f"{LONGEST_HEADER} are read: shorten class_names")  # fmt: skip
+        raise CheckpointError(f"{path} would need a header of {length} bytes, and at most "
+                              f"{LONGEST_HEADER} are read: use fewer layers or shorter "
+                              "class_names")  # fmt: skip
     files.replace(path, content)
 
 

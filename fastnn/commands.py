@@ -11,6 +11,7 @@ import numpy as np
 
 import fastnn
 from fastnn import datasets, files, gpu, plots
+from fastnn.callbacks import Callback
 from fastnn.datasets.tables import read_features
 from fastnn.errors import ArgumentError, DataError
 from fastnn.history import History
@@ -18,6 +19,7 @@ from fastnn.loading import load
 from fastnn.losses import default_loss
 from fastnn.network import MLP
 from fastnn.optimizers import BY_NAME, Optimizer
+from fastnn.snapshots import is_begun
 from fastnn.workloads import OUTPUT_OF, WORKLOADS, Workload, fitting, from_csv, labelled
 
 
@@ -35,23 +37,37 @@ def train(args: Namespace) -> None:
         where = "cpu, though there is an NVIDIA driver: fastnn doctor tells why"
     _say(args, f"{work.name}: {len(X):,} rows to train on, {len(X_test):,} to test; {sizes}, "
                f"{net.dtype}, {where}, seed {net.seed}")  # fmt: skip
-    began = time.perf_counter()
+    began, onset = time.perf_counter(), _Onset(args)
     try:
-        history = _fit(net, work, X, y, args)
+        history = _fit(net, work, X, y, onset, args)
     except (KeyboardInterrupt, SystemExit):
         if net.steps:
             _save(net, args, f", as of step {net.steps}")
             if args.checkpoint is not None:
                 _say(args, f"stopped after step {net.steps}; the same with --resume goes on")
         raise
-    seconds = sum(history.seconds) if args.resume else time.perf_counter() - began
+    seconds = time.perf_counter() - began
     _save(net, args)
     _plot(history, work, args)
     _report(net, work, seconds, net.evaluate(X, y, work.loss),
-            net.evaluate(X_test, y_test, work.loss), len(X), args)  # fmt: skip
+            net.evaluate(X_test, y_test, work.loss), work.epochs * len(X) - onset.done,
+            args)  # fmt: skip
 
 
-def _fit(net: MLP, work: Workload, X: Any, y: Any, args: Namespace) -> History:
+class _Onset(Callback):
+    """Tells where a run goes on, and knows how many samples were done before."""
+
+    def __init__(self, args: Namespace) -> None:
+        self.args, self.done = args, 0
+
+    def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002
+        run = self.run
+        self.done = run.epoch * len(run.data) + run.rows
+        if run.step:
+            _say(self.args, f"going on after step {run.step}, {run.epoch} epochs")
+
+
+def _fit(net: MLP, work: Workload, X: Any, y: Any, onset: _Onset, args: Namespace) -> History:
     """Train net; a quantity is learned as its distance from the mean in standard deviations,
     which the last layer then carries."""
     is_quantity = work.output == "identity"
@@ -63,7 +79,7 @@ def _fit(net: MLP, work: Workload, X: Any, y: Any, args: Namespace) -> History:
         return net.fit(
             X, (rows - offset) * factor if is_quantity else y, **work.training,
             progress=False if args.quiet else None, execution=args.execution,
-            checkpoint=args.checkpoint, resume=args.resume,
+            callbacks=[onset], checkpoint=args.checkpoint, resume=args.resume,
         )  # fmt: skip
     finally:
         if is_quantity:
@@ -86,11 +102,12 @@ def _check_resolution(rows: Any, net: MLP) -> None:
 
 def _report(
     net: MLP, work: Workload, seconds: float, on_train: dict[str, float],
-    on_test: dict[str, float], n: int, args: Namespace,
+    on_test: dict[str, float], samples: int, args: Namespace,
 ) -> None:  # fmt: skip
-    rate, accuracy = work.epochs * n / seconds, on_test.get("accuracy")
+    rate, accuracy = samples / seconds, on_test.get("accuracy")
     right = "" if accuracy is None else f", test accuracy {accuracy:.2%}"
-    _say(args, f"{work.epochs} epochs in {seconds:.2f} s, {rate:,.0f} samples/s; train loss "
+    speed = f" in {seconds:.2f} s, {rate:,.0f} samples/s" if samples else ", all done before"
+    _say(args, f"epochs: {work.epochs}{speed}; train loss "
                f"{on_train['loss']:.4g}, test loss {on_test['loss']:.4g}{right}")  # fmt: skip
     if args.json:
         print(json.dumps({
@@ -115,6 +132,11 @@ def _check_targets(args: Namespace) -> None:
         files.check_target(args.save)
     if args.plot is not None:
         plots.check_target(args.plot)
+    if args.resume and args.checkpoint is None:
+        raise ArgumentError("--resume needs --checkpoint DIR, which holds what to go on from")
+    if args.checkpoint is not None and not args.resume and is_begun(args.checkpoint):
+        raise ArgumentError(f"{args.checkpoint} has a run already: give --resume to go on with "
+                            "it, or another folder")  # fmt: skip
 
 
 def _plot(history: History, work: Workload, args: Namespace) -> None:

@@ -11,8 +11,9 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self, SupportsIndex, overload
 
 from fastnn import files
+from fastnn.architecture import is_plain
 from fastnn.checks import figure
-from fastnn.errors import CheckpointError, DataError, MissingLibraryError
+from fastnn.errors import ArgumentError, CheckpointError, DataError, MissingLibraryError
 from fastnn.files import PathLike
 
 VERSION = 1
@@ -74,6 +75,9 @@ class History:
 
         Raises ArgumentError for what is no number, and has then added none.
         """
+        for name in figures:
+            if not isinstance(name, str) or not is_plain(name):
+                raise ArgumentError(f"a figure's name is {name!r:.80}, need one line of text")
         plain = {name: figure(f"the figure {name!r}", x) for name, x in figures.items()}
         before = len(self)
         self.more |= {name: [] for name in plain if name not in self.columns}

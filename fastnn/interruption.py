@@ -12,13 +12,13 @@ class Interruption:
     """`with interruption:` is a part that no signal splits; it is then handled at the end.
 
     Only in `with interruption.handled():` and in the main thread, where Python delivers signals,
-    and only signals that have a handler in Python.  A second one in the same part splits it.
+    and only signals that have a handler in Python.  is_split: an exception has split one.
     """
 
     def __init__(self) -> None:
         self._handlers: dict[int, Callable[[int, FrameType | None], Any]] = {}
         self._came: tuple[int, FrameType | None] | None = None
-        self._waits = False
+        self._waits = self.is_split = False
 
     @contextmanager
     def handled(self) -> Iterator[None]:
@@ -43,13 +43,13 @@ class Interruption:
         self, kind: type[BaseException] | None, error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:  # fmt: skip
-        self._waits = False
+        self._waits, self.is_split = False, self.is_split or error is not None
         if self._came is not None:
             (number, frame), self._came = self._came, None
             self._handlers[number](number, frame)
 
     def _arrived(self, number: int, frame: FrameType | None) -> None:
-        if self._waits and self._came is None:
+        if self._waits:
             self._came = number, frame
         else:
             self._handlers[number](number, frame)

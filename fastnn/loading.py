@@ -36,6 +36,9 @@ def load(path: PathLike, device: str | None = None) -> MLP:
 
 def _expected(saved: Any) -> tuple[dict[str, Any], checkpoint.Expected]:
     """What a file says of its network, checked, and the tensors that it must then have."""
+    if isinstance(saved, dict) and "run" in saved:
+        raise ArgumentError("it is the state of a run, for fit(checkpoint=FOLDER, resume=True); "
+                            "a network is what MLP.save writes")  # fmt: skip
     names = {"architecture", "dtype", "seed", "epochs", "steps", "scaling"}
     if not isinstance(saved, dict) or saved.keys() != names:
         raise ArgumentError(f"the network is {str(saved)[:80]}, need {sorted(names)}")

@@ -10,9 +10,9 @@ outputs, activation applied.  n >= 1.  These are the names; a NaN in A makes eac
     mse, mae  mean over rows and outputs of (Y - A)^2, of |Y - A|; labels become one-hot rows
 """
 
+import contextlib
 import keyword
 import math
-import numbers
 import re
 import reprlib
 from collections.abc import Callable
@@ -24,6 +24,7 @@ import numpy as np
 
 from fastnn import scores
 from fastnn.backend import Array
+from fastnn.checks import figure
 from fastnn.errors import ArgumentError, DataError
 
 Metric = Callable[[Array, Array], float]
@@ -72,8 +73,9 @@ def is_better_when_larger(name: str) -> bool:
         return False
     if _is_known(plain):
         return True
-    raise ArgumentError(f"whether {name!r} is better when larger is not known; give mode='min' "
-                        "or mode='max'")  # fmt: skip
+    raise ArgumentError(f"whether {name!r} is better when larger is known of loss, accuracy, "
+                        "top_N, f1, r2, mse and mae alone, with val_ or without; for others give "
+                        "mode='min' or mode='max'")  # fmt: skip
 
 
 def _metric(column: Any, metric: Any, output: str, k: int) -> Metric:
@@ -115,14 +117,9 @@ class _Own:
     function: Callable[[Array, Array], Any]
 
     def __call__(self, Y: Array, A: Array) -> float:
-        came = value = self.function(_read_only(Y), _read_only(A))
-        if getattr(value, "shape", None) == ():  # NumPy's scalar, or anybody's 0-d array
-            value = value.item()
-        if isinstance(value, numbers.Real) and not isinstance(value, bool):
-            try:
-                plain = float(value)
-            except OverflowError:  # of an integer
-                plain = math.inf
+        came = self.function(_read_only(Y), _read_only(A))
+        with contextlib.suppress(ArgumentError):
+            plain = figure(self.name, came)
             if not math.isinf(plain):
                 return plain
         raise DataError(f"metric {self.name!r} gave {reprlib.repr(came)}, need a finite number, "

@@ -295,8 +295,9 @@ class MLP:
         weighted losses over the rows; accuracy, validation and evaluate have no weights.
 
         label_smoothing: spreads this part of each target over the classes, for training on a
-        cross-entropy.  l1, l2: add l1 sum |W| + l2/2 sum W^2 of all weights, not the biases, to
-        what is minimized; History's losses are without.
+        cross-entropy; History's loss is that of the smoothed targets, val_loss is not.  l1, l2:
+        add l1 sum |W| + l2/2 sum W^2 of all weights, not the biases, to what is minimized;
+        History's losses are without.
 
         validation: (X, Y), or the fraction of the rows to hold out.  metrics: names or functions,
         see fastnn.metrics, taken after each epoch of the training rows and the validation's.
@@ -307,7 +308,7 @@ class MLP:
         in which the epochs and steps of its life are counted.
 
         checkpoint: a folder of this run's own, for its state: written when the run ends, is
-        interrupted, and about once a second before; the last two are kept.  resume: go on from
+        interrupted, and at most once a second before; the last two are kept.  resume: go on from
         there, if there is something, to the same bytes as a run that was never stopped.  epochs
         may be more than before, and target_loss, patience, callbacks and metrics others; all
         else, the data too, is compared (of a function as a schedule, its first value).
@@ -319,8 +320,10 @@ class MLP:
         of the epoch; for those of callbacks see there.
         """
         settings = Settings(
-            epochs, batch_size, shuffle, reduction, l1, l2, label_smoothing, target_loss,
-            patience, callbacks, progress, execution, checkpoint, resume,
+            epochs=epochs, batch_size=batch_size, shuffle=shuffle, reduction=reduction, l1=l1,
+            l2=l2, label_smoothing=label_smoothing, target_loss=target_loss, patience=patience,
+            callbacks=callbacks, progress=progress, execution=execution, checkpoint=checkpoint,
+            resume=resume,
         )  # fmt: skip
         return training.fit(
             self, X, Y, settings, loss=loss, optimizer=optimizer, sample_weight=sample_weight,

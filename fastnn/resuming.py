@@ -142,7 +142,8 @@ def configuration(run: "Run") -> dict[str, Any]:
 
 def _expected(run: "Run", record: Any) -> tuple[Any, Expected]:
     """What a snapshot says, checked, and the tensors that it must then have."""
-    names = {*_COUNTS, "run", "vectors", "columns", "numbers", "stopped", "stop_training"}
+    names = {*_COUNTS, "run", "vectors", "columns", "numbers", "stopped", "stop_training",
+             "tensors"}  # fmt: skip
     if (
         not isinstance(record, dict)
         or record.keys() != names
@@ -158,7 +159,10 @@ def _expected(run: "Run", record: Any) -> tuple[Any, Expected]:
         raise ArgumentError(f"it has no {', '.join(sorted(missing))}")
     is_text, is_flag = isinstance(record["stopped"], str), type(record["stop_training"]) is bool
     if record["rows"] > len(run.data) or not is_text or not is_flag:
-        raise ArgumentError("it does not fit together")
+        raise ArgumentError(
+            f"rows, stopped or stop_training is not what it can be: "
+            f"{[record[name] for name in ('rows', 'stopped', 'stop_training')]}"
+        )
     numbers = record["numbers"]
     if type(numbers) is not dict or {type(x) for x in numbers.values()} - {int, float}:
         raise ArgumentError("what a callback held is no number")
@@ -185,7 +189,7 @@ def _compare(there: dict[str, Any], here: dict[str, Any]) -> None:
 
 def _text(value: Any) -> str:
     """repr, the same in each process."""
-    return re.sub(" at 0x[0-9a-f]+", "", repr(value))
+    return re.sub(" at 0x[0-9A-Fa-f]+", "", repr(value))
 
 
 def _fingerprint(data: Data, backend: Backend) -> str:

@@ -37,7 +37,7 @@ def top(N: int, Y: Array, A: Array, output: str) -> float:
     """The fraction of rows whose class is among the N largest outputs."""
     if not _names_classes(Y, A, output):
         raise ArgumentError(f"metric 'top_{N}' needs a class for each row, labels (n,), which Y "
-                            "does not have; use 'r2', 'mse' or 'mae'")  # fmt: skip
+                            "does not have; of rows take 'f1' or 'accuracy', or 'mse'")  # fmt: skip
     labels = Y[:, None]
     own = np.take_along_axis(A, labels, axis=1)
     ahead = (own < A) | ((own == A) & (np.arange(A.shape[1]) < labels))

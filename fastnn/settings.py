@@ -9,7 +9,7 @@ from fastnn.errors import ArgumentError
 from fastnn.schedules import Schedule, is_schedule, value_at
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Settings:
     """See MLP.fit.  Raises ArgumentError."""
 
@@ -57,11 +57,11 @@ class Settings:
                                 "from")  # fmt: skip
 
     def batch_sizes(self, n: int) -> list[int]:
-        """The rows of a batch in each epoch, of n rows in all."""
+        """The rows of a batch in each epoch, of n rows in all; the last stands for those after."""
         if self.batch_size is None:
-            return [n] * self.epochs
+            return [n]
         if not callable(self.batch_size):
-            return [min(self.batch_size, n)] * self.epochs
+            return [min(self.batch_size, n)]
         need, allowed = ">= 1", lambda size: size >= 1
         return [
             min(round(value_at(self.batch_size, epoch, "batch_size", need, allowed, "epoch")), n)

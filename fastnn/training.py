@@ -40,7 +40,8 @@ def fit(
     """Train net; see MLP.fit."""
     optimizer = SGD() if optimizer is None else optimizer
     if not isinstance(optimizer, Optimizer):
-        raise ArgumentError(f"optimizer is {optimizer!r}, need fastnn.SGD(...) or another")
+        raise ArgumentError(f"optimizer is {optimizer!r}, need an instance: fastnn.SGD(...) or "
+                            "another")  # fmt: skip
     seed = net.seed if seed is None else checked_seed(seed)
     objective = Loss(loss, net.output, net.sizes[-1], net.backend)
     if "step" in (*net.activations, net.output):
@@ -98,13 +99,9 @@ class Run:
         if settings.patience is not None:
             monitor = "loss" if held_out is None else "val_loss"
             self.callbacks.append(EarlyStopping(monitor, settings.patience))
-        for callback in self.callbacks:
-            callback.model, callback.run = net, self
         self.watching_batches = [c for c in self.callbacks if c.watches_batches]
+        self.configuration = resuming.configuration(self) if settings.checkpoint else {}
         self.snapshots: Snapshots | None = None
-        if settings.checkpoint is not None:
-            self.configuration = resuming.configuration(self)
-            self.snapshots = Snapshots(settings.checkpoint, resume=settings.resume)
 
     @property
     def rows(self) -> int:
@@ -128,26 +125,49 @@ class Run:
 
     def epochs(self, bar: Progress) -> History:
         """Run them, from the last snapshot on if there is one."""
-        self.net.stop_training = False
-        if self.snapshots is not None and self.settings.resume:
-            resuming.restore(self, self.snapshots)
-        self._tell("on_train_begin")
-        if self.snapshots is not None:
-            resuming.states(self)  # what no snapshot can hold is refused now
+        if self.settings.checkpoint is not None:
+            self.snapshots = Snapshots(self.settings.checkpoint, resume=self.settings.resume)
+        try:
+            self._begin()
+            bar.advance(self.epoch * len(self.data) + self.rows)
+            with self.interruption.handled():
+                self._go(bar)
+                self._tell("on_train_end")
+        finally:
+            for callback in self.callbacks:
+                vars(callback).pop("run", None)  # nor the data, then
+            if self.snapshots is not None:
+                self.snapshots.close()
+        return self.history
+
+    def _begin(self) -> None:
+        """Take up the snapshot and tell the callbacks; an error leaves the network alone."""
+        net, settings = self.net, self.settings
+        before = net.params.copy(), net.epochs, net.steps
+        net.stop_training = False
+        for callback in self.callbacks:
+            callback.model, callback.run = net, self
+        try:
+            if self.snapshots is not None and settings.resume:
+                resuming.restore(self, self.snapshots)
+            self._tell("on_train_begin")
+            if self.snapshots is not None:
+                resuming.states(self)  # what no snapshot can hold is refused now
+        except Exception:
+            net.params[...], net.epochs, net.steps = before
+            raise
         if self.history.stopped in ("target_loss", "patience"):
             self.history.stopped = "epochs"  # by other settings it may go on
         self._see_whether_to_stop()
-        bar.advance(self.epoch * len(self.data) + self.rows)
-        with self.interruption.handled():
-            try:
-                while self.epoch < self.settings.epochs and self.history.stopped == "epochs":
-                    self._epoch(bar)
-                self._snapshot()
-            except (KeyboardInterrupt, SystemExit):
-                self._snapshot()
-                raise
-            self._tell("on_train_end")
-        return self.history
+
+    def _go(self, bar: Progress) -> None:
+        try:
+            while self.epoch < self.settings.epochs and self.history.stopped == "epochs":
+                self._epoch(bar)
+            self._snapshot()
+        except (KeyboardInterrupt, SystemExit):
+            self._snapshot()
+            raise
 
     def _epoch(self, bar: Progress) -> None:
         """One epoch, or what is left of it."""
@@ -246,7 +266,7 @@ class Run:
         return means(self.losses[: self.rows], self.hits[: self.rows], self.data)
 
     def _snapshot(self) -> None:
-        if self.snapshots is not None:
+        if self.snapshots is not None and not self.interruption.is_split:
             resuming.save(self, self.snapshots)
 
     def _tell(self, event: str, *arguments: Any) -> None:

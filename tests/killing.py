@@ -59,9 +59,9 @@ def write(folder: Path, writer: int) -> None:
 
 def found(folder: Path) -> int:
     """The step of the last snapshot, all of whose numbers are right."""
-    read = snapshots.Snapshots(folder, resume=True).read(
-        lambda record: (record, {"x": ("float32", SHAPE)})
-    )
+    store = snapshots.Snapshots(folder, resume=True)
+    read = store.read(lambda record: (record, {"x": ("float32", SHAPE)}))
+    store.close()
     if read is None:
         return 0
     step: int = read[0]["step"]

@@ -187,17 +187,18 @@ def test_a_run_in_another_thread_is_the_same() -> None:
     assert seen[-1] == "on_train_end"
 
 
-def test_a_network_does_not_hold_its_run() -> None:
+def test_nothing_holds_a_run_that_is_over() -> None:
     net, plain = iris_net(), iris_net()
-    look, stopping = calling(lambda *_: None, *HOOKS), fastnn.EarlyStopping("loss")
+    runs: list[Any] = []
+    look = calling(lambda callback, *_: runs.append(weakref.ref(callback.run)), *HOOKS)
+    stopping = fastnn.EarlyStopping("loss")
     fit(plain)
 
     fit(net, look, stopping)
 
-    run = weakref.ref(look.run)
     assert len(pickle.dumps(net)) == len(pickle.dumps(plain))
     for twin in (pickle.loads(pickle.dumps(net)), copy.deepcopy(net)):
         np.testing.assert_array_equal(twin.predict(X), net.predict(X))
-    del look, stopping
     gc.collect()
-    assert run() is None
+    assert [run() for run in runs] == [None] * len(runs)
+    assert pickle.loads(pickle.dumps(stopping)).best == stopping.best

@@ -105,7 +105,7 @@ FAILURES = [
     ("train iris --save missing/iris.net", 74, "missing"),
     ("train iris --epochs 1 --save folder", 74, "folder"),
     ("train iris --dropout 1", 2, "dropout is 1.0"),
-    ("train iris --resume", 2, "resume=True needs checkpoint"),
+    ("train iris --resume", 2, "--resume needs --checkpoint DIR"),
     ("train iris --checkpoint missing/run", 74, "missing"),
     ("train iris --checkpoint numbers.csv", 74, "numbers.csv"),
     ("evaluate missing.net iris", 74, "missing.net"),

@@ -87,7 +87,7 @@ def test_an_unknown_monitor_is_refused_before_training(made: Any) -> None:
 
 BAD: list[tuple[Callable[[], Any], str]] = [
     (lambda: fastnn.EarlyStopping(3), "monitor is 3, need the name"),  # type: ignore[arg-type]
-    (lambda: fastnn.EarlyStopping("score"), "'score' is better when larger is not known"),
+    (lambda: fastnn.EarlyStopping("score"), "'score' is better when larger is known of"),
     (lambda: fastnn.EarlyStopping(patience=0), "patience is 0"),
     (lambda: fastnn.EarlyStopping(min_delta=-1), "min_delta is -1"),
     (lambda: fastnn.EarlyStopping(min_delta=math.nan), "min_delta is nan"),

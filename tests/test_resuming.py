@@ -193,7 +193,7 @@ def test_resuming_where_nothing_is_begins(tmp_path: Path) -> None:
     assert len(list(folder.iterdir())) == 1
 
 
-def test_a_signal_in_the_middle_of_a_step_waits_for_its_end(
+def test_signals_in_the_middle_of_a_step_wait_for_its_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     net, short = iris_net(), iris_net()
@@ -206,6 +206,8 @@ def test_a_signal_in_the_middle_of_a_step_waits_for_its_end(
             if t == 4:
                 signal.raise_signal(signal.SIGINT)
             step(t)
+            if t == 4:
+                signal.raise_signal(signal.SIGINT)
 
         return interrupted
 
@@ -351,7 +353,7 @@ def test_a_folder_that_cannot_be_is_refused_before_training(tmp_path: Path) -> N
     net = iris_net()
 
     for folder in (tmp_path / "file", tmp_path / "no" / "folder"):
-        with pytest.raises(OSError, match=r"exists|No such"):
+        with pytest.raises(OSError, match=r"not a folder|No such"):
             fit(net, "sgd", checkpoint=folder)
     with pytest.raises(ArgumentError, match="the path is 3"):
         fit(net, "sgd", checkpoint=3)
@@ -375,6 +377,55 @@ def test_the_last_two_are_kept_and_a_damaged_one_is_passed_over(
         path.write_bytes(b"nothing")
     with pytest.raises(CheckpointError), pytest.warns(RuntimeWarning):
         fit(iris_net(), "adam averaged", checkpoint=tmp_path, resume=True)
+
+
+@pytest.mark.parametrize("place", ["tensors", "record"])
+def test_a_changed_byte_is_seen(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshots, "SECONDS", 0.0)
+    monkeypatch.setattr(snapshots, "SHARE", 0)
+    want = fit(iris_net(), "sgd", checkpoint=tmp_path)
+    last = max(tmp_path.iterdir())
+    content = bytearray(last.read_bytes())
+    content[-1 if place == "tensors" else content.index(b"first_step") + 15] ^= 1
+    last.write_bytes(content)
+
+    with pytest.warns(RuntimeWarning, match="going on from the one before"):
+        assert fit(iris_net(), "sgd", checkpoint=tmp_path, resume=True) == want
+
+
+def test_other_files_in_the_folder_stay(tmp_path: Path) -> None:
+    names = ["step-5.safetensors", "step-6.safetensors", ".step-mine.part", "notes"]
+    for name in names:
+        (tmp_path / name).write_text("mine")
+
+    want = fit(iris_net(), "sgd", checkpoint=tmp_path, resume=True)
+
+    assert [(tmp_path / name).read_text() for name in names] == ["mine"] * 4
+    assert fit(iris_net(), "sgd", checkpoint=tmp_path, resume=True) == want
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no locks of folders")
+def test_a_folder_has_one_run_at_a_time(tmp_path: Path) -> None:
+    other = snapshots.Snapshots(tmp_path, resume=True)
+
+    with pytest.raises(ArgumentError, match="another run is at work in"):
+        fit(iris_net(), "sgd", checkpoint=tmp_path, resume=True)
+    other.close()
+
+    fit(iris_net(), "sgd", checkpoint=tmp_path, resume=True)
+
+
+def test_a_refusal_on_resuming_leaves_the_network_as_it_was(tmp_path: Path) -> None:
+    fit(iris_net(), "sgd", checkpoint=tmp_path)
+    net = iris_net(seed=1)
+    before = flat(net), net.epochs, net.steps
+
+    with pytest.raises(ArgumentError, match="monitor is 'f1'"):
+        fit(net, "sgd", callbacks=[fastnn.EarlyStopping("f1")], checkpoint=tmp_path, resume=True)
+
+    assert (flat(net), net.epochs, net.steps) == before
 
 
 def test_a_snapshot_that_cannot_be_written_does_not_stop_training(
@@ -426,4 +477,3 @@ def test_the_fingerprint_sees_any_number(tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match="other training data"):
         iris_net().fit(other, y, epochs=4, batch_size=15, optimizer=fastnn.SGD(0.1),
                        checkpoint=tmp_path, resume=True)  # fmt: skip
-    np.testing.assert_array_equal(other[:149], X[:149])

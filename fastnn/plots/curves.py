@@ -29,7 +29,7 @@ def learning_curve(
         raise ArgumentError(f"history is {reprlib.repr(history)}, need the History of a fit, "
                             "with an epoch")  # fmt: skip
     name = "loss" if loss is None else choice("loss", loss, NAMES).replace("_", " ")
-    ax = axes_for(ax, 6.4, 4.0)
+    is_given, ax = ax is not None, axes_for(ax, 6.4, 4.0)
     handles = _lines(ax, history, "loss", BLUE)
     ax.set_xlabel("epoch")
     ax.set_ylabel(f"mean {name.removeprefix('mean ')} per row" + " (nats)" * (loss in _NATS))
@@ -46,8 +46,11 @@ def learning_curve(
     if history.best_epoch is not None:
         handles.append(ax.axvline(history.best_epoch + 1, color=GREY, linestyle=":",
                                   label="weights kept"))  # fmt: skip
-    ax.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), frameon=False,
-              ncols=2 if len(handles) < 5 else 3)  # fmt: skip
+    if is_given:  # there may be a neighbour
+        ax.legend(handles=handles, loc="center right", fontsize="small")
+    else:
+        ax.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), frameon=False,
+                  ncols=2 if len(handles) < 5 else 3)  # fmt: skip
     return ax
 
 

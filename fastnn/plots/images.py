@@ -107,7 +107,7 @@ def _captions(
         raise ArgumentError(f"labels has {labels[0]!r} and predicted {predicted[0]!r}, need both "
                             "as words or both as numbers")  # fmt: skip
     pairs = list(zip(labels, predicted, strict=True))
-    return [str(p) if p == t else f"{p}, not {t}" for t, p in pairs], [p != t for t, p in pairs]
+    return [str(p) if p == t else f"{p}, is {t}" for t, p in pairs], [p != t for t, p in pairs]
 
 
 def _tiles(

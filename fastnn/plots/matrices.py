@@ -59,7 +59,8 @@ def _labels(y: Any, shape: tuple[int, ...], k: int) -> Array:
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
+    left, right = _LONGEST_NAME * 2 // 3, _LONGEST_NAME // 3 - 1  # names often differ at the end
+    return name if len(name) <= _LONGEST_NAME else f"{name[:left]}…{name[-right:]}"
 
 
 def _name_ticks(ax: Any, names: list[str], cell: float) -> None:

@@ -4,12 +4,15 @@ The largest difference of a parameter over the largest parameter is rounding alo
 NumPy differs from PyTorch by 9e-7 in float32 and 2e-15 in float64.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
 
 import fastnn
+from fastnn_kernels import reference
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
@@ -48,6 +51,15 @@ OPTIMIZERS: list[tuple[Any, Any]] = [
         lambda p: torch.optim.Adagrad(p, 0.02, weight_decay=1e-3),
     ),
 ]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """PyTorch's threads and those of NumPy's BLAS would wait for each other, 8 times as long."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def torch_net(net: fastnn.MLP, activation: Any) -> Any:
@@ -95,6 +107,116 @@ def test_optimizers_follow_pytorch_for_400_steps(
 
     assert net.steps == STEPS
     assert difference(net, twin) <= (BOUND if type(ours) is fastnn.SGD else ADAPTIVE_BOUND)[dtype]
+
+
+class Mask:
+    """A forward hook: dropout by the bits that fastnn names for (seed, step, layer)."""
+
+    def __init__(self, rate: float, seed: int, layer: int) -> None:
+        self.rate, self.seed, self.step, self.layer = rate, seed, 0, layer
+
+    def __call__(self, module: Any, inputs: Any, A: Any) -> Any:
+        bits = np.empty(A.numel(), np.uint32)
+        reference.philox_bits(self.seed, self.step, self.layer, bits)
+        self.step += 1
+        kept = torch.from_numpy(bits >= int(self.rate * 2**32)).reshape(A.shape)
+        return torch.where(kept, A / (1 - self.rate), 0)
+
+
+RATE = fastnn.schedules.cosine(0.003, 500, 1e-4)  # its formula is in test_schedules.py
+
+
+@dataclass(frozen=True)
+class Regularized:
+    """A run of 400 steps; rows are cut into batches of so many in each epoch."""
+
+    dropout: Any = 0.0
+    l1: float = 0.0
+    l2: float = 0.0
+    ema: float = 0.0  # then the average is what is trained
+    label_smoothing: float = 0.0
+    is_adaptive: bool = False
+    rows: int = STEPS * BATCH
+    batches: tuple[int, ...] = (BATCH,)
+
+    @property
+    def ours(self) -> Any:
+        if self.is_adaptive:
+            return fastnn.Adam(RATE, epsilon=1e-3, ema=self.ema or None)
+        return fastnn.SGD(0.1, ema=self.ema or None)
+
+    def theirs(self, parameters: Any) -> tuple[Any, Any]:
+        """An optimizer and its schedule, which multiplies its rate at each step."""
+        if self.is_adaptive:
+            optimizer = torch.optim.Adam(parameters, 1.0, eps=1e-3)
+            return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, RATE)
+        optimizer = torch.optim.SGD(parameters, 0.1)
+        return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda t: 1.0)
+
+    def penalty(self, twin: Any) -> Any:
+        """The l1 and l2 terms, written out."""
+        weights = [p for p in twin.parameters() if p.ndim == 2]
+        return sum(self.l1 * W.abs().sum() + self.l2 / 2 * (W * W).sum() for W in weights)
+
+
+# A weight that l1 drives to zero crosses it again and again; where rounding decides on which
+# side, the two part by 2 learning_rate l1 = 2e-6, with Adam by 1 / epsilon of that = 6e-6.
+REGULARIZED = {
+    "dropout": Regularized(dropout=0.3),
+    "dropout of a layer": Regularized(dropout=[0.0, 0.5]),
+    "l1": Regularized(l1=1e-5),
+    "l2": Regularized(l2=1e-3),
+    "ema": Regularized(ema=0.99),
+    "label smoothing": Regularized(label_smoothing=0.1),
+    "all, with Adam": Regularized(
+        [0.2, 0.4], 1e-6, 1e-4, 0.97, 0.1, is_adaptive=True, rows=9600, batches=(96, 32)
+    ),
+}
+
+
+# Not on the stand-in, which rounds as the CPU does and takes as long.
+@pytest.mark.parametrize(
+    "device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)], indirect=True
+)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", REGULARIZED)
+def test_regularized_runs_follow_pytorch_for_400_steps(name: str, dtype: str, mnist: Any) -> None:
+    (X, y), _ = mnist
+    run = REGULARIZED[name]
+    X, y = inner_pixels(X[: run.rows]).astype(dtype), y[: run.rows].astype(np.int64)
+    net = fastnn.MLP([100, 50, 100, 10], "tanh", dropout=run.dropout, seed=7, dtype=dtype)
+    twin = torch_net(net, torch.nn.Tanh)
+    for layer, rate in enumerate(net.architecture.dropout, start=1):
+        twin[2 * layer - 1].register_forward_hook(Mask(rate, net.seed, layer))
+
+    net.fit(X, y, optimizer=run.ours, epochs=len(run.batches), l1=run.l1, l2=run.l2,
+            batch_size=lambda epoch: run.batches[epoch], label_smoothing=run.label_smoothing,
+            shuffle=False)  # fmt: skip
+    average = torch_average(twin, run, torch.from_numpy(X), torch.from_numpy(y))
+
+    assert net.steps == STEPS
+    assert difference(net, average) <= (ADAPTIVE_BOUND if run.is_adaptive else BOUND)[dtype]
+
+
+def inner_pixels(X: Any) -> Any:
+    """100 of the 784, none of them always 0: no weight has a penalty for its only gradient."""
+    return X.reshape(-1, 28, 28)[:, 4:24:2, 4:24:2].reshape(-1, 100)
+
+
+def torch_average(twin: Any, run: Regularized, X: Any, y: Any) -> Any:
+    """twin, trained, as the moving average of its steps."""
+    optimizer, schedule = run.theirs(twin.parameters())
+    loss_of = torch.nn.CrossEntropyLoss(label_smoothing=run.label_smoothing)
+    swa = torch.optim.swa_utils
+    average = swa.AveragedModel(twin, multi_avg_fn=swa.get_ema_multi_avg_fn(run.ema))
+    for batch in run.batches:
+        for rows in zip(X.split(batch), y.split(batch), strict=True):
+            optimizer.zero_grad()
+            (loss_of(twin(rows[0]), rows[1]) + run.penalty(twin)).backward()
+            optimizer.step()
+            schedule.step()
+            average.update_parameters(twin)
+    return average
 
 
 @pytest.mark.parametrize("how", ["clip_value", "clip_norm"])

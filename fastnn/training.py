@@ -71,10 +71,11 @@ class Run:
         backend, n = net.backend, len(data)
         self.net, self.loss, self.optimizer, self.settings = net, loss, optimizer, settings
         self.seed, self.data, self.held_out = seed, data, held_out
+        have_classes = all(x.targets.labels is not None for x in (data, held_out) if x is not None)
         self.metrics = {
             name: metric
             for name, metric in metrics.items()
-            if name != "accuracy" or data.targets.labels is None
+            if name != "accuracy" or not have_classes
         }  # else it is there
         targets = loss.smoothed(data.targets, settings.label_smoothing)
         self.lessons = replace(data, targets=targets)
@@ -117,11 +118,10 @@ class Run:
     def names(self) -> list[str]:
         """The columns that the history will have, apart from what callbacks add."""
         own = ["loss", *["accuracy"] * (self.data.targets.labels is not None), *self.metrics]
-        held = self.held_out
-        if held is None:
-            return own
-        accuracy = ["val_accuracy"] * (held.targets.labels is not None)
-        return [*own, "val_loss", *accuracy, *(f"val_{name}" for name in self.metrics)]
+        if (held := self.held_out) is not None:
+            own += ["val_loss", *["val_accuracy"] * (held.targets.labels is not None)]
+            own += [f"val_{name}" for name in self.metrics]
+        return [*dict.fromkeys(own)]
 
     def epochs(self, bar: Progress) -> History:
         """Run them, from the last snapshot on if there is one."""
@@ -243,7 +243,7 @@ class Run:
         """Validate, tell the callbacks, remember, and see whether to stop."""
         if self.metrics:
             worth = evaluate(self.net, self.loss, self.data, self.metrics)
-            figures |= {name: worth[name] for name in self.metrics}
+            figures |= {name: worth[name] for name in self.metrics if name not in figures}
         if self.held_out is not None:
             worth = evaluate(self.net, self.loss, self.held_out, self.metrics)
             figures |= {f"val_{name}": value for name, value in worth.items()}

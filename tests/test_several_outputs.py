@@ -28,6 +28,21 @@ def test_several_labels_a_row_are_learned() -> None:
     assert "accuracy" not in net.evaluate(POINTS, SEVERAL)  # a row has no one class
 
 
+@pytest.mark.parametrize("part", ["training", "validation"])
+def test_accuracy_is_there_if_one_part_happens_to_have_one_label_a_row(part: str) -> None:
+    net, one = fastnn.MLP([2, 3], output="sigmoid", seed=0), SEVERAL.sum(axis=1) == 1
+    trained, held = (one, ~one) if part == "training" else (~one, one)
+
+    history = net.fit(POINTS[trained], SEVERAL[trained], metrics=["accuracy"], epochs=3,
+                      optimizer=fastnn.SGD(1e-12), validation=(POINTS[held], SEVERAL[held]),
+                      callbacks=[fastnn.callbacks.EarlyStopping("val_accuracy", 5)])  # fmt: skip
+
+    on_trained = net.evaluate(POINTS[trained], SEVERAL[trained], metrics=["accuracy"])
+    on_held = net.evaluate(POINTS[held], SEVERAL[held], metrics=["accuracy"])
+    assert history.accuracy == [on_trained["accuracy"]] * 3
+    assert history.val_accuracy == [on_held["accuracy"]] * 3
+
+
 def test_several_labels_a_row_have_no_class_to_weight() -> None:
     net = fastnn.MLP([2, 16, 3], "tanh", "sigmoid", seed=0)
     before = net.params.copy()

@@ -33,17 +33,11 @@ if TYPE_CHECKING:
         workloads,
     )
     from fastnn.backend import Backend, devices, get_backend, set_device, use_device
-    from fastnn.callbacks import (
-        Callback,
-        Checkpoint,
-        CSVLogger,
-        EarlyStopping,
-        LearningRateLogger,
-        TerminateOnNaN,
-    )
+    from fastnn.callbacks import Callback, CSVLogger, LearningRateLogger, TerminateOnNaN
     from fastnn.gradients import GradientCheck, gradient_check
     from fastnn.history import History
     from fastnn.loading import load
+    from fastnn.monitors import Checkpoint, EarlyStopping
     from fastnn.network import MLP
     from fastnn.optimizers import SGD, AdaGrad, Adam, AdamW, RMSprop
 
@@ -51,8 +45,8 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Backend": "backend", "devices": "backend", "get_backend": "backend", "set_device": "backend",
-    "use_device": "backend", "Callback": "callbacks", "Checkpoint": "callbacks",
-    "CSVLogger": "callbacks", "EarlyStopping": "callbacks", "LearningRateLogger": "callbacks",
+    "use_device": "backend", "Callback": "callbacks", "Checkpoint": "monitors",
+    "CSVLogger": "callbacks", "EarlyStopping": "monitors", "LearningRateLogger": "callbacks",
     "TerminateOnNaN": "callbacks", "GradientCheck": "gradients", "gradient_check": "gradients",
     "History": "history", "MLP": "network", "load": "loading", "SGD": "optimizers",
     "Adam": "optimizers", "AdamW": "optimizers", "RMSprop": "optimizers", "AdaGrad": "optimizers",

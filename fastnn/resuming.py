@@ -19,7 +19,7 @@ from fastnn.history import History
 from fastnn.snapshots import Snapshots
 
 if TYPE_CHECKING:
-    from fastnn.training import Run
+    from fastnn.run import Run
 
 _COUNTS = ("first_epoch", "first_step", "epoch", "batch", "step", "rows")
 

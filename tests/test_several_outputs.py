@@ -35,7 +35,7 @@ def test_accuracy_is_there_if_one_part_happens_to_have_one_label_a_row(part: str
 
     history = net.fit(POINTS[trained], SEVERAL[trained], metrics=["accuracy"], epochs=3,
                       optimizer=fastnn.SGD(1e-12), validation=(POINTS[held], SEVERAL[held]),
-                      callbacks=[fastnn.callbacks.EarlyStopping("val_accuracy", 5)])  # fmt: skip
+                      callbacks=[fastnn.EarlyStopping("val_accuracy", 5)])  # fmt: skip
 
     on_trained = net.evaluate(POINTS[trained], SEVERAL[trained], metrics=["accuracy"])
     on_held = net.evaluate(POINTS[held], SEVERAL[held], metrics=["accuracy"])

@@ -1,0 +1,281 @@
+"""Run: shuffle, cut, forward, back, step; and what happens between the epochs.
+
+A network's parameters change only in an optimizer's step, which no signal splits: whatever
+interrupts a run, Ctrl-C included, leaves them as of the last whole step.
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastnn import resuming
+from fastnn.backend import Array
+from fastnn.callbacks import TerminateOnNaN
+from fastnn.data import Data
+from fastnn.errors import DivergenceError
+from fastnn.evaluation import evaluate, mean, means, read
+from fastnn.history import History
+from fastnn.interruption import Interruption
+from fastnn.losses import Loss
+from fastnn.metrics import Metric
+from fastnn.monitors import EarlyStopping
+from fastnn.optimizers import Optimizer
+from fastnn.progress import Progress
+from fastnn.settings import Settings
+from fastnn.snapshots import Snapshots
+from fastnn.streams import Purpose, generator
+
+if TYPE_CHECKING:
+    from fastnn.network import MLP
+
+
+class Run:
+    """One fit: where it is, what it holds, and the epochs it makes.
+
+    Callbacks know it as .run, for its net, optimizer, settings, data, held_out, history, and
+    epoch, batch and step, which count from 0 in this fit and name the next one.
+    """
+
+    def __init__(
+        self, net: "MLP", loss: Loss, optimizer: Optimizer, settings: Settings, seed: int,
+        data: Data, held_out: Data | None, metrics: dict[str, Metric],
+    ) -> None:  # fmt: skip
+        backend, n = net.backend, len(data)
+        self.net, self.loss, self.optimizer, self.settings = net, loss, optimizer, settings
+        self.seed, self.data, self.held_out = seed, data, held_out
+        have_classes = all(x.targets.labels is not None for x in (data, held_out) if x is not None)
+        self.metrics = {
+            name: metric
+            for name, metric in metrics.items()
+            if name != "accuracy" or not have_classes
+        }  # else it is there
+        targets = loss.smoothed(data.targets, settings.label_smoothing)
+        self.lessons = replace(data, targets=targets)
+        self.start = backend.zeros(net.params.size)  # net.params as the epoch began
+        self.epoch = self.batch = self.step = 0
+        self.first_epoch, self.first_step = net.epochs, net.steps
+        self.batch_sizes = settings.batch_sizes(n)
+        self.trained = net.params
+        if optimizer.ema is not None:  # then net.params is the average
+            self.trained = backend.zeros(net.params.size)
+            self.trained[...] = net.params
+        self.stack = net.stack(loss, max(self.batch_sizes), self.trained, lambda: (seed, net.steps))
+        self.state = optimizer.state(net.params.size, backend)
+        self.update = optimizer.begin(
+            self.trained, self.stack.gradient, self.state, net.params, backend
+        )
+        self.w = backend.zeros(max(self.batch_sizes)) + backend.dtype.type(loss.factor)
+        self.losses, self.hits = backend.zeros(n), backend.zeros(n)
+        self.history, self.reason = History(), "callback"
+        self.interruption = Interruption()
+        self.callbacks = [*settings.callbacks]
+        if settings.patience is not None:
+            monitor = "loss" if held_out is None else "val_loss"
+            self.callbacks.append(EarlyStopping(monitor, settings.patience))
+        self.watching_batches = [c for c in self.callbacks if c.watches_batches]
+        self.configuration = resuming.configuration(self) if settings.checkpoint else {}
+        self.snapshots: Snapshots | None = None
+
+    @property
+    def rows(self) -> int:
+        """Trained on in the epoch under way."""
+        return min(self.batch * self.batch_size, len(self.data))
+
+    @property
+    def batch_size(self) -> int:
+        """In this epoch."""
+        return self.batch_sizes[min(self.epoch, len(self.batch_sizes) - 1)]
+
+    @property
+    def names(self) -> list[str]:
+        """The columns that the history will have, apart from what callbacks add."""
+        own = ["loss", *["accuracy"] * (self.data.targets.labels is not None), *self.metrics]
+        if (held := self.held_out) is not None:
+            own += ["val_loss", *["val_accuracy"] * (held.targets.labels is not None)]
+            own += [f"val_{name}" for name in self.metrics]
+        return [*dict.fromkeys(own)]
+
+    def epochs(self, bar: Progress) -> History:
+        """Run them, from the last snapshot on if there is one."""
+        if self.settings.checkpoint is not None:
+            self.snapshots = Snapshots(self.settings.checkpoint, resume=self.settings.resume)
+        try:
+            self._begin()
+            bar.advance(self.epoch * len(self.data) + self.rows)
+            with self.interruption.handled():
+                self._go(bar)
+                self._tell("on_train_end")
+        finally:
+            for callback in self.callbacks:
+                vars(callback).pop("run", None)  # nor the data, then
+            if self.snapshots is not None:
+                self.snapshots.close()
+        return self.history
+
+    def _begin(self) -> None:
+        """Take up the snapshot and tell the callbacks; an error leaves the network alone."""
+        net, settings = self.net, self.settings
+        before = net.params.copy(), net.epochs, net.steps
+        net.stop_training = False
+        for callback in self.callbacks:
+            callback.model, callback.run = net, self
+        try:
+            if self.snapshots is not None and settings.resume:
+                resuming.restore(self, self.snapshots)
+            self._tell("on_train_begin")
+            if self.snapshots is not None:
+                resuming.states(self)  # what no snapshot can hold is refused now
+        except Exception:
+            net.params[...], net.epochs, net.steps = before
+            raise
+        if self.history.stopped in ("target_loss", "patience"):
+            self.history.stopped = "epochs"  # by other settings it may go on
+        self._see_whether_to_stop()
+
+    def _go(self, bar: Progress) -> None:
+        try:
+            while self.epoch < self.settings.epochs and self.history.stopped == "epochs":
+                self._epoch(bar)
+            self._snapshot()
+        except (KeyboardInterrupt, SystemExit):
+            self._snapshot()
+            raise
+
+    def _epoch(self, bar: Progress) -> None:
+        """One epoch, or what is left of it."""
+        net, began = self.net, time.perf_counter()
+        if self.batch == 0:
+            self.start[...] = net.params
+        self._tell("on_epoch_begin", self.epoch)
+        net.epochs = self.first_epoch + self.epoch + 1
+        try:
+            self._steps(bar)
+            seen = self._seen() | {"finite": np.isfinite(net.params).all()}
+            figures = read(seen, net.backend)  # the only wait of an epoch
+        except Exception:  # out of memory, say; Ctrl-C is none, and keeps the last whole step
+            self._go_back()
+            raise
+        if not figures.pop("finite") or not math.isfinite(figures["loss"]):
+            self._diverged()
+            return
+        self._look_on(figures, began)
+        bar.report(self.epoch, self.history.last())
+        if self.snapshots is not None and self.snapshots.is_due():
+            self._snapshot()
+
+    def _steps(self, bar: Progress) -> None:
+        """Every batch of the epoch that is left, once."""
+        settings, kernels = self.settings, self.net.backend.kernels
+        for start, X, targets, labels, w in self._batches():
+            n = len(X)
+            part = slice(start, start + n)
+            scale = 1 / n if settings.reduction == "mean" else 1.0
+            for callback in self.watching_batches:
+                callback.on_train_batch_begin(self.batch, {})
+            Z = self.stack.backpropagate(X, targets, w[:n], scale, self.losses[part])
+            if labels is not None:
+                kernels.hits(Z, labels, self.hits[part])
+            if settings.l1 or settings.l2:
+                self.stack.penalize(settings.l1, settings.l2)
+            with self.interruption:
+                self.update(self.step)
+                self.net.steps += 1
+                self.step += 1
+                self.batch += 1
+            bar.advance(n)
+            if bar.is_due():
+                bar.report(self.epoch + 1, read(self._seen(), self.net.backend))
+            for callback in self.watching_batches:
+                callback.on_train_batch_end(self.batch - 1, read(self._seen(), self.net.backend))
+            if self.snapshots is not None and self.snapshots.is_due():
+                self._snapshot()
+
+    def _batches(self) -> Iterator[tuple[int, Array, Array, Array | None, Array]]:
+        """(first position, X, targets, labels, w) of each batch left, cut from gathered slabs.
+
+        w may have more rows than the batch.
+        """
+        batch, done, backend = self.batch_size, self.rows, self.net.backend
+        order = None
+        if self.settings.shuffle:
+            index = self.first_epoch + self.epoch
+            order = generator(self.seed, Purpose.ORDER, index).permutation(len(self.data))
+        if done:
+            order = (np.arange(len(self.data)) if order is None else order)[done:]
+        row_bytes = self.net.sizes[0] * backend.dtype.itemsize
+        slab = batch * max(1, backend.slab_bytes // (batch * row_bytes))
+        for k, (X, targets) in enumerate(self.lessons.slabs(order, slab)):
+            for i in range(0, len(X), batch):
+                rows = slice(i, i + batch)
+                labels = None if targets.labels is None else targets.labels[rows]
+                w = self.w if targets.weights is None else targets.weights[rows]
+                yield done + k * slab + i, X[rows], targets.values[rows], labels, w
+
+    def _look_on(self, figures: dict[str, float], began: float) -> None:
+        """Validate, tell the callbacks, remember, and see whether to stop."""
+        if self.metrics:
+            worth = evaluate(self.net, self.loss, self.data, self.metrics)
+            figures |= {name: worth[name] for name in self.metrics if name not in figures}
+        if self.held_out is not None:
+            worth = evaluate(self.net, self.loss, self.held_out, self.metrics)
+            figures |= {f"val_{name}": value for name, value in worth.items()}
+        figures["seconds"] = time.perf_counter() - began
+        self._tell("on_epoch_end", self.epoch, figures)
+        with self.interruption:
+            self.history.append(figures)
+            self.epoch, self.batch = self.epoch + 1, 0
+        self._see_whether_to_stop()
+
+    def _see_whether_to_stop(self) -> None:
+        history, target = self.history, self.settings.target_loss
+        if target is not None and history.loss[-1:] and history.loss[-1] <= target:
+            history.stopped = "target_loss"
+        elif self.net.stop_training and self.batch == 0 and history.stopped == "epochs":
+            history.stopped = self.reason
+
+    def _seen(self) -> dict[str, Array]:
+        """Mean loss, and accuracy where there are classes, of the epoch's rows so far."""
+        return means(self.losses[: self.rows], self.hits[: self.rows], self.data)
+
+    def _snapshot(self) -> None:
+        if self.snapshots is not None and not self.interruption.is_split:
+            resuming.save(self, self.snapshots)
+
+    def _tell(self, event: str, *arguments: Any) -> None:
+        for callback in self.callbacks:
+            getattr(callback, event)(*arguments)
+
+    def _go_back(self) -> None:
+        """Put the network where it was as the epoch began."""
+        net = self.net
+        with self.interruption:
+            self.step, self.batch = self.step - self.batch, 0
+            net.params[...] = self.start
+            net.epochs, net.steps = self.first_epoch + self.epoch, self.first_step + self.step
+
+    def _diverged(self) -> None:
+        """Go back, and end the run or raise DivergenceError."""
+        error = self._divergence()
+        self._go_back()
+        if not any(isinstance(callback, TerminateOnNaN) for callback in self.callbacks):
+            raise error
+        self.history.stopped = "nan"
+
+    def _divergence(self) -> DivergenceError:
+        size, finite = self.batch_size, self.net.backend.asnumpy(np.isfinite(self.losses))
+        what, row = "the loss", int(np.argmin(finite))
+        if finite.all():  # then it was the last step that spoilt a parameter, or one before
+            what, row = "a parameter", len(finite) - 1
+        step, done = row // size, row - row % size
+        known = [float(mean(self.losses[:done]))] if done else self.history.loss[-1:]
+        last = f"{known[0]:.4g}" if known else "none"
+        rate = self.optimizer.at("learning_rate", self.step - self.batch + step)
+        return DivergenceError(
+            f"{what} stopped being finite in epoch {self.epoch + 1}, step {step + 1}, at "
+            f"learning rate {rate:g} (last finite loss: {last}); the network is as "
+            "it was at the start of that epoch.  Try a smaller learning rate, or input_scaling"
+        )

@@ -8,6 +8,7 @@ Numba's simulator.
 import importlib
 import inspect
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -44,6 +45,14 @@ def interpreted_kernels_may_warn() -> Iterator[None]:
     """Under NUMBA_DISABLE_JIT=1, for coverage, a kernel is Python on NumPy's scalars."""
     with np.errstate(all="ignore" if numba.config.DISABLE_JIT else None):
         yield
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C is heard, here and in processes started here, even where it is ignored outside."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ import fastnn
 from fastnn.errors import ArgumentError
 from tests.iris_runs import X, adding, after, calling, fit, iris_net, state, timeless, y
 
-pytestmark = pytest.mark.usefixtures("device")
+pytestmark = pytest.mark.usefixtures("device", "interruptible")
 
 HOOKS = ["on_train_begin", "on_epoch_begin", "on_train_batch_begin", "on_train_batch_end",
          "on_epoch_end", "on_train_end"]  # fmt: skip

@@ -758,14 +758,6 @@ def test_a_closed_standard_output_is_silent() -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """Ctrl-C reaches the processes started here, even if it is ignored in this one."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def read_until(terminal: int, word: bytes) -> bytes:
     """What appears on a terminal up to word, or up to its end or a long silence."""
     seen = b""

@@ -80,7 +80,7 @@ BAD_SETTINGS: list[tuple[dict[str, Any], str]] = [
     ({"reduction": "max"}, "reduction is 'max', need one of mean, sum"),
     ({"loss": "mse"}, "loss is 'mse', need one of cross_entropy"),
     ({"loss": "binary_cross_entropy"}, "needs output 'sigmoid', not 'softmax'"),
-    ({"optimizer": "sgd"}, r"optimizer is 'sgd', need fastnn.SGD\(...\)"),
+    ({"optimizer": "sgd"}, r"optimizer is 'sgd', need an instance: fastnn.SGD\(...\)"),
     ({"target_loss": NAN}, "target_loss is nan"),
     ({"target_loss": "low"}, "target_loss is 'low'"),
     ({"patience": 0}, "patience is 0"),

@@ -73,7 +73,7 @@ def test_a_function_may_have_another_name() -> None:
 def test_accuracy_costs_nothing_where_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     plain, asked = iris_net(), iris_net()
     want = plain.fit(X, y, epochs=2)
-    monkeypatch.setattr("fastnn.training.evaluate", None)
+    monkeypatch.setattr("fastnn.run.evaluate", None)
 
     history = asked.fit(X, y, epochs=2, metrics=["accuracy"])
 

@@ -17,7 +17,7 @@ from fastnn import checkpoint, schedules, snapshots
 from fastnn.errors import ArgumentError, CheckpointError
 from fastnn.progress import Progress
 
-pytestmark = pytest.mark.usefixtures("device")
+pytestmark = pytest.mark.usefixtures("device", "interruptible")
 
 ROOT = Path(__file__).parent.parent
 

@@ -1,0 +1,123 @@
+"""Cases: the trainings that are timed, as values.
+
+All contenders train the same network on the same rows in the same order from the same weights,
+by plain SGD on the mean cross-entropy of a batch, in float32.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+import fastnn
+from fastnn.streams import Purpose, generator
+from fastnn.workloads import WORKLOADS
+
+Array = np.ndarray[Any, Any]
+Layers = list[tuple[Array, Array]]  # (W (d, m), b (m,)), first layer first
+
+SEED = 0
+STEPS = {1: 2000, 10: 1000, 100: 300, 1000: 60, 8192: 8}  # of a job on MNIST, by batch size
+
+
+@dataclass(frozen=True)
+class Job:
+    """`epochs` over `rows` rows, each epoch in an order of its own unless one batch is all."""
+
+    workload: str
+    sizes: tuple[int, ...]
+    activation: str
+    batch_size: int
+    rows: int
+    epochs: int
+    learning_rate: float = 0.1
+
+    @property
+    def name(self) -> str:
+        return f"{self.workload} {'-'.join(map(str, self.sizes))} batch {self.batch_size}"
+
+    @property
+    def samples(self) -> int:
+        """Trained on in a job."""
+        return self.rows * self.epochs
+
+    @property
+    def steps(self) -> int:
+        return -(-self.rows // self.batch_size) * self.epochs
+
+    @property
+    def X(self) -> Array:
+        """(rows, d) float32, scaled as the workload scales it."""
+        return rows_of(self.workload)[0][: self.rows]
+
+    @property
+    def y(self) -> Array:
+        """(rows,) int64."""
+        return rows_of(self.workload)[1][: self.rows]
+
+    @property
+    def shuffles(self) -> bool:
+        return self.batch_size < self.rows
+
+    def short(self) -> "Job":
+        """Two batches and a part of one, or a row of each class, to see whether it runs."""
+        rows = min(self.rows, max(2 * self.batch_size + self.batch_size // 2, 100))
+        return replace(self, rows=rows, epochs=1)
+
+    def orders(self) -> list[Array]:
+        """Of the rows in each epoch, as fastnn draws them from SEED."""
+        if not self.shuffles:
+            return [np.arange(self.rows)] * self.epochs
+        return [
+            generator(SEED, Purpose.ORDER, epoch).permutation(self.rows)
+            for epoch in range(self.epochs)
+        ]
+
+    def start(self) -> Layers:
+        """The weights that all begin with, float32."""
+        net = fastnn.MLP(self.sizes, self.activation, seed=SEED)
+        params = net.get_params_dict()
+        return [(params[f"W{k}"], params[f"b{k}"]) for k in range(1, len(self.sizes))]
+
+    def products(self) -> Iterator[tuple[int, int, int]]:
+        """(n, d, m) of each X W in a step on a whole batch; as many operations twice on the way
+        back, but for the first layer once."""
+        for d, m in pairwise(self.sizes):
+            yield self.batch_size, d, m
+
+
+@cache
+def rows_of(workload: str) -> tuple[Array, Array]:
+    """The rows that a workload trains on: X float32, scaled, and y int64."""
+    work = WORKLOADS[workload]
+    (X, y), _ = work.load(os.environ.get("FASTNN_DATA"))
+    offset, factor = work.scaling(X)
+    return ((X - offset) * factor).astype(np.float32), y.astype(np.int64)
+
+
+def _mnist(sizes: tuple[int, ...], activation: str) -> list[Job]:
+    def job(batch_size: int, steps: int) -> Job:
+        rows = min(60_000, batch_size * steps)
+        rate = 0.01 if batch_size == 1 and len(sizes) == 4 and activation == "relu" else 0.1
+        epochs = -(-batch_size * steps // rows)
+        return Job("mnist", sizes, activation, batch_size, rows, epochs, rate)
+
+    return [job(batch_size, steps) for batch_size, steps in STEPS.items()]
+
+
+JOBS = [
+    Job("iris", (4, 5, 3), "sigmoid", 120, 120, 8000),
+    *(Job("digits", (64, 32, 10), "sigmoid", size, 1438, epochs)
+      for size, epochs in ((1, 2), (10, 10), (100, 40), (1438, 100))),
+    *_mnist((784, 200, 10), "sigmoid"),
+    *_mnist((784, 50, 100, 10), "sigmoid"),
+    *_mnist((784, 512, 512, 10), "relu"),
+]  # fmt: skip
+QUICK = [
+    job for job in JOBS
+    if job.workload != "mnist" or (job.sizes == (784, 200, 10) and job.batch_size in (1, 100))
+]  # fmt: skip

@@ -1,0 +1,132 @@
+"""bench/contenders: each trains what the reference trains; what trains another thing is caught."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench import contenders, reference
+from bench.cases import Job
+from bench.contenders.textbook import Textbook
+
+NETS = [((64, 16, 10), "sigmoid"), ((64, 16, 12, 10), "sigmoid"),
+        ((64, 16, 10), "relu"), ((64, 16, 12, 10), "relu")]  # fmt: skip
+# batch size, rows, epochs; the last batch has 1 row, 5, 50 and all
+SIZES = [(1, 150, 2), (10, 205, 4), (100, 450, 10), (450, 450, 60)]
+JOBS = [
+    Job("digits", sizes, activation, batch_size, rows, epochs, learning_rate=0.05)
+    for (sizes, activation), (batch_size, rows, epochs) in product(NETS, SIZES)
+]
+TRAINERS = [
+    *(contender for contender in contenders.CPU if contender != "limit:Products"),
+    *(pytest.param(contender, marks=pytest.mark.gpu) for contender in contenders.CUDA),
+]
+TO_COMPILE = {"pytorch:Compiled": [JOBS[5]], "jax:Scanned": [JOBS[i] for i in (0, 7, 13)]}
+
+
+def runnable(contender: str) -> type[contenders.Contender]:
+    reason = contenders.missing(contender)
+    if reason is not None:
+        pytest.skip(f"{contender}: {reason}")
+    return contenders.load(contender)
+
+
+@pytest.mark.parametrize("contender", TRAINERS)
+@pytest.mark.filterwarnings("ignore:.torch.jit.script_method:DeprecationWarning")  # torch's own
+def test_a_contender_trains_what_the_reference_trains(contender: str) -> None:
+    contestant = runnable(contender)
+    for job in TO_COMPILE.get(contender, JOBS):
+        trained = contestant(job)
+
+        trained.train()
+
+        layers = trained.layers()
+        assert layers is not None
+        assert reference.error(job, layers) <= reference.TOLERANCE, job
+
+
+def test_the_loop_by_cupy_is_the_loop_by_numpy(
+    standin: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "bench.contenders.cupy", raising=False)
+    monkeypatch.setattr(standin, "exp", np.exp, raising=False)
+    monkeypatch.setattr(standin, "maximum", np.maximum, raising=False)
+    loop = contenders.load("cupy:Loop")
+    del sys.modules["bench.contenders.cupy"]
+    for job in (*JOBS[:4], JOBS[13]):
+        trained = loop(job)
+        standin.waits.clear()
+
+        trained.train()
+
+        assert standin.waits == ["stream"]
+        assert reference.error(job, trained.layers() or []) <= reference.TOLERANCE
+
+
+def faster_learning(job: Job) -> Textbook:
+    return Textbook(replace(job, learning_rate=job.learning_rate * 1.01))
+
+
+def without_the_last_batch(job: Job) -> Textbook:
+    trained = Textbook(job)
+    whole = (job.rows - 1) // job.batch_size * job.batch_size
+    trained.orders, trained.job = [o[:whole] for o in trained.orders], replace(job, rows=whole)
+    return trained
+
+
+def unshuffled(job: Job) -> Textbook:
+    trained = Textbook(job)
+    trained.orders = [np.arange(job.rows)] * job.epochs
+    return trained
+
+
+@pytest.mark.parametrize(
+    ("wrong", "job"),
+    [
+        (wrong, job)
+        for job in JOBS
+        for wrong in (faster_learning, without_the_last_batch, unshuffled)
+        if job.shuffles or wrong is faster_learning
+    ],
+    ids=lambda x: f"{x.name} {x.activation}" if isinstance(x, Job) else x.__name__,
+)
+def test_a_contender_that_trains_something_else_is_caught(
+    wrong: Callable[[Job], Textbook], job: Job
+) -> None:
+    trained = wrong(job)
+
+    trained.train()
+
+    assert reference.error(job, trained.layers()) > reference.TOLERANCE
+
+
+def test_naming_the_contenders_imports_no_peer() -> None:
+    code = """
+import sys
+import bench.contenders
+
+print({"torch", "jax", "sklearn", "cupy"} & sys.modules.keys())
+"""
+
+    assert in_a_new_python(code) == "set()"
+
+
+def test_what_cannot_run_here_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "bench.contenders.cupy", raising=False)
+    monkeypatch.setitem(sys.modules, "cupy", None)
+
+    assert contenders.missing("cupy:Loop") == "cupy is not installed"
+    assert contenders.missing("textbook:Textbook") is None
+
+
+def in_a_new_python(code: str) -> str:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                          env=environment, check=True)  # fmt: skip
+    return done.stdout.strip()

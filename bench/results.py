@@ -1,0 +1,215 @@
+"""Results: what the JSON of a benchmark says, a row for each case and contender.
+
+Contenders take turns, so that each has several benchmarks in a case.  Its time is the median of
+their medians, its spread the least to the most of them.
+"""
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from fastnn import files
+from fastnn.errors import DataError
+
+LIMIT = "BLAS alone"  # the contender that does the matrix products and nothing else
+KINDS = ("training", "inference", "kernel", "start")
+Case = tuple[str, str, str, str, int]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A contender in a case.  workload is the operation where kind is "kernel"."""
+
+    kind: str
+    workload: str
+    sizes: str
+    device: str
+    batch_size: int
+    contender: str
+    samples: int  # in a call
+    seconds: float  # of a call
+    quickest: float
+    slowest: float
+    turns: int
+    counts: bool  # its loss is the reference's; otherwise it is in no ratio
+    floor: float | None  # samples/s that nothing could exceed
+
+    @property
+    def samples_per_second(self) -> float:
+        return self.samples / self.seconds
+
+    @property
+    def low(self) -> float:
+        """samples/s of the slowest turn."""
+        return self.samples / self.slowest
+
+    @property
+    def high(self) -> float:
+        """samples/s of the quickest turn."""
+        return self.samples / self.quickest
+
+    @property
+    def share_of_floor(self) -> float | None:
+        return self.samples_per_second / self.floor if self.floor else None
+
+    @property
+    def case(self) -> Case:
+        return (*self.network, self.batch_size)
+
+    @property
+    def network(self) -> tuple[str, str, str, str]:
+        """The case without the batch size."""
+        return self.kind, self.workload, self.sizes, self.device
+
+    @property
+    def is_ours(self) -> bool:
+        return self.contender.startswith("fastnn")
+
+    @property
+    def is_peer(self) -> bool:
+        return not self.is_ours and self.contender != LIMIT
+
+
+def read(path: files.PathLike) -> list[Row]:
+    """In the file's order of networks, by batch size and contender; fastnn first, LIMIT last.
+
+    Raises OSError, and DataError that names what is wrong.
+    """
+    benchmarks = _load(path)["benchmarks"]
+    turns: dict[tuple[Case, str], dict[int, Row]] = defaultdict(dict)
+    for index, benchmark in enumerate(benchmarks):
+        where = f"{path}: benchmark {index}"
+        if isinstance(benchmark, dict) and "name" in benchmark:
+            where += f", {benchmark['name']!r},"
+        turn, row = _one(benchmark, where)
+        others = turns[row.case, row.contender]
+        if turn in others:
+            raise DataError(f"{where} is turn {turn} of {row.contender} once more")
+        if any(other.samples != row.samples for other in others.values()):
+            raise DataError(f"{where} has other samples than an earlier turn of {row.contender}")
+        others[turn] = row
+    rows = [_merged(list(each.values())) for each in turns.values()]
+    limits = {row.case: row.samples_per_second for row in rows if row.contender == LIMIT}
+    rows = [replace(row, floor=row.floor or limits.get(row.case)) for row in rows]
+    networks = list(dict.fromkeys(row.network for row in rows))
+    return sorted(rows, key=lambda row: (KINDS.index(row.kind), networks.index(row.network),
+                                         row.batch_size, rank(row.contender)))  # fmt: skip
+
+
+def rank(contender: str) -> tuple[bool, bool, str]:
+    """What contenders are sorted by: fastnn first, LIMIT last."""
+    return not contender.startswith("fastnn"), contender == LIMIT, contender.lower()
+
+
+def fastest(rows: Iterable[Row]) -> Row | None:
+    """Of those that count."""
+    counting = [row for row in rows if row.counts]
+    return max(counting, key=lambda row: row.samples_per_second, default=None)
+
+
+def ratio(rows: Iterable[Row], peer: str | None = None) -> float | None:
+    """How many times as fast fastnn's best is as a peer, or as the best of them, in one case."""
+    rows = list(rows)
+    ours = fastest(row for row in rows if row.is_ours)
+    theirs = fastest(row for row in rows if row.is_peer and peer in (None, row.contender))
+    return ours.samples_per_second / theirs.samples_per_second if ours and theirs else None
+
+
+def machine(path: files.PathLike) -> str:
+    """The machine, the versions, the data and the day, in one line.  Raises as `read`."""
+    contents = _load(path)
+    info, commit = contents["machine_info"], contents.get("commit_info") or {}
+    versions = info.get("versions") or {}
+    revision = str(commit.get("id") or "").removeprefix("unversioned")  # pytest-benchmark's word
+    parts = [
+        _processor(info),
+        _told("{} cores", info.get("cores")),
+        _told("{} threads", info.get("threads")),
+        _told("{}", info.get("blas")),
+        _told("{}", info.get("gpu")),
+        _told("driver {}", info.get("driver")),
+        _told("{}", info.get("precision")),
+        _told("data: {}", info.get("data")),
+        ", ".join(f"{name} {version}" for name, version in versions.items() if version),
+        _told("commit {}", revision[:7]) + " with changes" * (commit.get("dirty") is True),
+        str(contents.get("datetime") or "")[:10],
+    ]  # fmt: skip
+    return ", ".join(part for part in parts if part)
+
+
+def _load(path: files.PathLike) -> dict[str, Any]:
+    try:
+        contents = json.loads(Path(path).read_bytes())
+    except ValueError as error:
+        raise DataError(f"{path} is not JSON: {error}") from error
+    for key, kind in (("machine_info", dict), ("benchmarks", list)):
+        if not isinstance(contents, dict) or not isinstance(contents.get(key), kind):
+            raise DataError(f"{path} has no {key!r}, need what pytest --benchmark-json writes")
+    return dict(contents)
+
+
+def _one(benchmark: Any, where: str) -> tuple[int, Row]:
+    """The turn of a benchmark, and its row."""
+    found = benchmark if isinstance(benchmark, dict) else {}
+    extra, stats = found.get("extra_info"), found.get("stats")
+    if not isinstance(extra, dict) or not isinstance(stats, dict):
+        raise DataError(f"{where} has no 'extra_info' or no 'stats', need both")
+    kind, contender = _field(extra, "kind", str, where), _field(extra, "contender", str, where)
+    if kind not in KINDS:
+        raise DataError(f"{where} is of kind {kind!r}, need one of {', '.join(KINDS)}")
+    whole = kind in ("training", "inference")  # of a kernel or a start not all has a meaning
+    samples = _field(extra, "samples", int, where, None if whole else 1) or 1
+    floor = None if extra.get("floor_seconds") is None else _positive(extra, "floor_seconds", where)
+    seconds = _positive(stats, "median", where)
+    row = Row(
+        kind=kind, contender=contender, samples=samples, turns=1,
+        workload=_field(extra, "workload", str, where),
+        sizes=_field(extra, "sizes", str, where, None if whole else ""),
+        device=_field(extra, "device", str, where),
+        batch_size=_field(extra, "batch_size", int, where, None if whole else 0),
+        seconds=seconds, quickest=seconds, slowest=seconds,
+        counts=_field(extra, "counts", bool, where, None if whole and contender != LIMIT else True),
+        floor=samples / floor if floor else None,
+    )  # fmt: skip
+    return _field(extra, "turn", int, where, 0), row
+
+
+def _field(found: Mapping[str, Any], name: str, kind: type, where: str, default: Any = None) -> Any:
+    """found[name], which is of this kind; default, if it is not None, where it is not there."""
+    value = default if found.get(name) is None else found[name]
+    is_kind = type(value) is kind  # isinstance would take True for an int
+    if not is_kind or (kind is int and value < 0):
+        raise DataError(f"{where} has {name} {value!r}, need {kind.__name__}")
+    return value
+
+
+def _positive(found: Mapping[str, Any], name: str, where: str) -> float:
+    value = found.get(name)
+    if not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise DataError(f"{where} has {name} {value!r}, need seconds above 0")
+    return float(value)
+
+
+def _merged(turns: list[Row]) -> Row:
+    seconds = [row.seconds for row in turns]
+    floors = [row.floor for row in turns if row.floor]
+    return replace(
+        turns[0], seconds=median(seconds), quickest=min(seconds), slowest=max(seconds),
+        turns=len(turns), counts=all(row.counts for row in turns),
+        floor=median(floors) if floors else None,
+    )  # fmt: skip
+
+
+def _processor(info: Mapping[str, Any]) -> str:
+    """Ours, or what pytest-benchmark found of itself."""
+    found = info.get("cpu_model") or info.get("cpu") or ""
+    return str(found.get("brand_raw", "")) if isinstance(found, dict) else str(found)
+
+
+def _told(template: str, value: Any) -> str:
+    return template.format(value) if value else ""

@@ -1,0 +1,145 @@
+"""Table: the results as Markdown, on the terminal or in the README.
+
+python -m bench.table RESULT.json
+python -m bench.table --readme         what stands between the README's two marks
+"""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from math import floor, log10
+from pathlib import Path
+
+from bench.results import LIMIT, Row, fastest, machine, rank, ratio, read
+from fastnn import files
+from fastnn.errors import DataError, FastnnError
+
+README = Path(__file__).parent.parent / "README.md"
+COMMITTED = [Path(__file__).parent / "results" / name for name in ("cpu.json", "gpu.json")]
+BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
+_UNITS = {"kernel": ("microseconds a call", 1e6), "start": ("seconds", 1.0)}
+
+
+def main(arguments: Sequence[str]) -> None:
+    if len(arguments) != 1:
+        raise SystemExit("usage: python -m bench.table RESULT.json | --readme")
+    try:
+        if arguments[0] != "--readme":
+            print(markdown(arguments[0]))
+        else:
+            files.replace(README, rewritten(README.read_text("utf-8"), COMMITTED).encode())
+    except (FastnnError, OSError) as error:
+        raise SystemExit(str(error)) from error
+
+
+def markdown(path: files.PathLike) -> str:
+    """All tables of a file, and what they were measured on.  Raises as `bench.results.read`."""
+    rows = read(path)
+    blocks = []
+    for _, group in groupby(rows, key=lambda row: row.network if row.kind not in _UNITS
+                            else (row.kind, row.device)):  # fmt: skip
+        some = list(group)
+        blocks.append(_by_case(some) if some[0].kind in _UNITS else _by_batch_size(some))
+    return "\n\n".join(["\n".join(lines) for lines in blocks] + [_conditions(path, rows)])
+
+
+def rewritten(readme: str, paths: Sequence[Path]) -> str:
+    """readme with the tables and pictures of those files that are there between its marks.
+
+    Raises DataError where it has no marks.
+    """
+    before, begin, rest = readme.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise DataError(f"the README has no lines {BEGIN} and {END}, need both, in this order")
+    blocks = [f"{_pictures(path)}{markdown(path)}\n" for path in paths if path.exists()]
+    return "\n".join([before + begin, *blocks, end + after])
+
+
+def number(value: float) -> str:
+    """Three significant digits."""
+    value = float(f"{value:.3g}")
+    return f"{value:,.{max(0, 2 - floor(log10(value)))}f}"
+
+
+def _pictures(path: Path) -> str:
+    found = ((path.with_name(f"{path.stem}-{what}.png"), what) for what in ("throughput", "ratios"))
+    return "".join(f"![{what} ({path.stem})](bench/results/{picture.name})\n\n"
+                   for picture, what in found if picture.exists())  # fmt: skip
+
+
+def _by_batch_size(rows: list[Row]) -> Iterator[str]:
+    """The table of one network: contenders down, batch sizes across."""
+    kind, workload, sizes, device = rows[0].network
+    cases = {size: list(group) for size, group in groupby(rows, key=lambda row: row.batch_size)}
+    yield f"**{workload} {sizes}**, {kind} on {device}, samples/s by batch size"
+    yield ""
+    yield _line(["", *(f"{size:,}" for size in cases)])
+    yield _line(["---", *["--:"] * len(cases)])
+    for contender in sorted({row.contender for row in rows}, key=rank):
+        yield _line([contender, *(_cell(case, contender, lambda row: row.samples_per_second)
+                                  for case in cases.values())])  # fmt: skip
+    ratios = [ratio(case) for case in cases.values()]
+    if any(ratios):
+        yield _line(["fastnn / best peer", *(number(x) if x else "-" for x in ratios)])
+    best = [fastest(row for row in case if row.is_ours) for case in cases.values()]
+    shares = [row.share_of_floor if row else None for row in best]
+    if any(shares):
+        yield _line(["share of the floor", *(f"{x:.0%}".replace("%", " %") if x else "-"
+                                             for x in shares)])  # fmt: skip
+
+
+def _by_case(rows: list[Row]) -> Iterator[str]:
+    """The table of one kind and device: cases down, contenders across, seconds or the like."""
+    kind, device = rows[0].kind, rows[0].device
+    unit, factor = _UNITS[kind]
+    contenders = sorted({row.contender for row in rows}, key=rank)
+    yield f"**{kind.capitalize()}** on {device}, {unit}"
+    yield ""
+    yield _line(["", *contenders])
+    yield _line(["---", *["--:"] * len(contenders)])
+    for _, group in groupby(rows, key=lambda row: row.case):
+        case = list(group)
+        of = case[0]
+        batch = f"batch {of.batch_size:,}" if of.batch_size else ""
+        name = " ".join(word for word in (of.workload, of.sizes, batch) if word)
+        yield _line([name, *(_cell(case, contender, lambda row: factor * row.seconds)
+                             for contender in contenders)])  # fmt: skip
+
+
+def _cell(case: list[Row], contender: str, figure: Callable[[Row], float]) -> str:
+    """The figure of a contender in a case, bold where it is fastnn's best."""
+    row = next((row for row in case if row.contender == contender), None)
+    if row is None:
+        return "-"
+    if not row.counts:
+        return f"~~{number(figure(row))}~~ (other loss)"
+    is_best = row == fastest(other for other in case if other.is_ours)
+    return f"**{number(figure(row))}**" if is_best else number(figure(row))
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _conditions(path: files.PathLike, rows: list[Row]) -> str:
+    """What the figures are, and where they come from."""
+    if not rows:
+        return f"No results. {machine(path)}."
+    turns = sorted({row.turns for row in rows})
+    spread = max(row.high / row.low - 1 for row in rows)
+    plural = "s" if turns[-1] > 1 else ""
+    told = [machine(path), f"medians of {' or '.join(map(str, turns))} turn{plural}"]
+    if turns[-1] > 1:
+        told.append(f"which differ by {100 * spread:.0f} % at most")
+    lines = [f"Measured on {', '.join(told)}."]
+    if any(row.floor for row in rows):
+        lines.append(f"The floor is the time of the matrix products and nothing else ({LIMIT}).")
+    if not all(row.counts for row in rows):
+        lines.append("A figure that is struck out belongs to a training that came to another "
+                     "loss, and is in no ratio.")  # fmt: skip
+    return " ".join(lines)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,260 @@
+"""Results of the benchmarks: what is merged, tabled and compared is what was measured."""
+
+import json
+import re
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import compare, table
+from bench.results import LIMIT, fastest, machine, ratio, read
+from fastnn.errors import DataError
+
+CASE = {"kind": "training", "workload": "mnist", "sizes": "784-200-10", "device": "cpu",
+        "batch_size": 100, "samples": 1000, "counts": True, "turn": 0}  # fmt: skip
+MACHINE = {"cpu_model": "Some CPU", "cores": 4, "threads": 2, "blas": "OpenBLAS 0.3",
+           "versions": {"numpy": "2.3.4", "torch": None}, "data": "MNIST", "gpu": None}  # fmt: skip
+
+
+def timed(contender: str, *medians: float, **changed: Any) -> list[dict[str, Any]]:
+    """Benchmarks of a contender, a turn for each median in seconds."""
+    return [{"name": f"test[{contender}]", "stats": {"median": seconds},
+             "extra_info": CASE | {"contender": contender, "turn": turn} | changed}
+            for turn, seconds in enumerate(medians)]  # fmt: skip
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Any:
+    """Writes benchmarks to a file as pytest-benchmark does; its path."""
+
+    def written(*benchmarks: list[dict[str, Any]], name: str = "cpu") -> Path:
+        path = tmp_path / f"{name}.json"
+        path.write_text(json.dumps({
+            "machine_info": MACHINE, "commit_info": {"id": "0123456789", "dirty": True},
+            "datetime": "2026-02-03T04:05:06", "benchmarks": [*chain(*benchmarks)],
+        }))  # fmt: skip
+        return path
+
+    return written
+
+
+@pytest.fixture
+def three(write: Any) -> Path:
+    """fastnn at 1,000 and 2,000 samples/s, peers at 500, at 250 and, not counting, at 4,000."""
+    return Path(write(
+        timed("fastnn layers", 1.0), timed("fastnn fused", 0.5), timed(LIMIT, 0.25, counts=None),
+        timed("NumPy loop", 2.0), timed("PyTorch eager", 4.0),
+        timed("PyTorch compiled", 0.25, counts=False),
+        timed("fastnn layers", 0.1, batch_size=1000), timed("JAX scanned", 0.05, batch_size=1000),
+    ))  # fmt: skip
+
+
+def test_a_figure_is_the_median_of_the_turns_and_its_spread_all_of_them(write: Any) -> None:
+    (row,) = read(write(timed("NumPy loop", 4.0, 1.0, 2.0)))
+
+    assert (row.low, row.samples_per_second, row.high) == (250, 500, 1000)
+    assert (row.turns, row.seconds) == (3, 2.0)
+
+
+def test_a_contender_counts_only_if_all_its_turns_do(write: Any) -> None:
+    benchmarks = timed("NumPy loop", 1.0, 1.0)
+    benchmarks[1]["extra_info"]["counts"] = False
+
+    (row,) = read(write(benchmarks))
+
+    assert not row.counts
+
+
+def test_rows_are_by_batch_size_with_fastnn_first_and_the_limit_last(write: Any) -> None:
+    rows = read(write(timed(LIMIT, 1.0), timed("scikit-learn", 1.0), timed("fastnn", 1.0),
+                      timed("JAX scanned", 1.0),
+                      timed("JAX scanned", 1.0, batch_size=1)))  # fmt: skip
+
+    assert [(row.batch_size, row.contender) for row in rows] == [
+        (1, "JAX scanned"), (100, "fastnn"), (100, "JAX scanned"), (100, "scikit-learn"),
+        (100, LIMIT),
+    ]  # fmt: skip
+
+
+def test_the_floor_is_that_of_the_call_or_else_the_limit_s_time(write: Any) -> None:
+    by_call = read(write(timed("fastnn", 1.0, floor_seconds=0.5), timed(LIMIT, 0.1)))
+    by_limit = read(write(timed("fastnn", 1.0), timed(LIMIT, 50.0, samples=200_000)))
+    by_nothing = read(write(timed("fastnn", 1.0)))
+
+    assert [rows[0].share_of_floor for rows in (by_call, by_limit, by_nothing)] == [0.5, 0.25, None]
+
+
+def test_a_ratio_is_of_the_fastest_that_count(three: Path) -> None:
+    rows = [row for row in read(three) if row.batch_size == 100]
+
+    assert ratio(rows) == 4  # 2,000 by 500
+    assert ratio(rows, "PyTorch eager") == 8
+    assert ratio(rows, "PyTorch compiled") is None
+    assert ratio(rows, "scikit-learn") is None
+    assert ratio([row for row in rows if not row.is_ours]) is None
+    best = fastest(row for row in rows if row.is_peer)
+    assert best is not None
+    assert best.contender == "NumPy loop"
+
+
+def test_the_machine_is_told_in_a_line_without_what_it_has_not(three: Path) -> None:
+    assert machine(three) == ("Some CPU, 4 cores, 2 threads, OpenBLAS 0.3, data: MNIST, "
+                              "numpy 2.3.4, commit 0123456 with changes, 2026-02-03")  # fmt: skip
+
+
+@pytest.mark.parametrize(("changed", "message"), [
+    ({"kind": "speed"}, "benchmark 0, 'test.fastnn.', is of kind 'speed', need one of training"),
+    ({"workload": None}, "has workload None, need str"),
+    ({"batch_size": "100"}, "has batch_size '100', need int"),
+    ({"batch_size": True}, "has batch_size True, need int"),
+    ({"counts": None}, "has counts None, need bool"),
+    ({"floor_seconds": -1}, "has floor_seconds -1, need seconds above 0"),
+])  # fmt: skip
+def test_what_is_wrong_with_a_benchmark_is_told(
+    write: Any, changed: dict[str, Any], message: str
+) -> None:
+    path = write(timed("fastnn", 1.0, **changed))
+
+    with pytest.raises(DataError, match=message) as caught:
+        read(path)
+
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("median", [0.0, -1.0, float("nan"), float("inf"), None, "1"])
+def test_a_time_that_is_none_is_refused(write: Any, median: Any) -> None:
+    with pytest.raises(DataError, match=r"has median .*, need seconds above 0"):
+        read(write(timed("fastnn", median)))
+
+
+@pytest.mark.parametrize("content", [
+    b"", b"[]", b"{}", b"\xff", b'{"machine_info": {}}', b'{"machine_info": {}, "benchmarks": {}}',
+])  # fmt: skip
+def test_a_file_of_something_else_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "other.json"
+    path.write_bytes(content)
+
+    with pytest.raises(DataError, match=r"other\.json (is not JSON|has no)"):
+        read(path)
+
+
+@pytest.mark.parametrize("entry", [None, [], {}, {"extra_info": {}}, {"stats": {}}])
+def test_a_benchmark_of_somebody_else_is_refused(write: Any, entry: Any) -> None:
+    with pytest.raises(DataError, match="benchmark 0"):
+        read(write([entry]))
+
+
+def test_turns_that_do_not_fit_together_are_refused(write: Any) -> None:
+    with pytest.raises(DataError, match="is turn 0 of fastnn once more"):
+        read(write(timed("fastnn", 1.0), timed("fastnn", 1.0)))
+    with pytest.raises(DataError, match="has other samples than an earlier turn of fastnn"):
+        read(write(timed("fastnn", 1.0), timed("fastnn", 1.0, turn=1, samples=7)))
+
+
+def test_the_table_has_contenders_down_and_batch_sizes_across(three: Path) -> None:
+    lines = table.markdown(three).splitlines()
+
+    assert lines[:-2] == [
+        "**mnist 784-200-10**, training on cpu, samples/s by batch size",
+        "",
+        "|  | 100 | 1,000 |",
+        "| --- | --: | --: |",
+        "| fastnn fused | **2,000** | - |",
+        "| fastnn layers | 1,000 | **10,000** |",
+        "| JAX scanned | - | 20,000 |",
+        "| NumPy loop | 500 | - |",
+        "| PyTorch compiled | ~~4,000~~ (other loss) | - |",
+        "| PyTorch eager | 250 | - |",
+        "| BLAS alone | 4,000 | - |",
+        "| fastnn / best peer | 4.00 | 0.500 |",
+        "| share of the floor | 50 % | - |",
+    ]
+    assert lines[-1].startswith(f"Measured on {machine(three)}, medians of 1 turn.")
+
+
+def test_kernels_and_starts_have_tables_of_time(write: Any) -> None:
+    small = {"sizes": None, "batch_size": None, "samples": None, "counts": None}
+    path = write(timed("fastnn", 0.5, kind="start", workload="import", **small),
+                 timed("PyTorch eager", 2.0, kind="start", workload="import", **small),
+                 timed("fastnn", 25e-6, kind="kernel", workload="softmax",
+                       **small | {"sizes": "100x10"}))  # fmt: skip
+
+    text = table.markdown(path)
+
+    assert "**Kernel** on cpu, microseconds a call" in text
+    assert "| softmax 100x10 | **25.0** |" in text
+    assert "|  | fastnn | PyTorch eager |" in text
+    assert "| import | **0.500** | 2.00 |" in text
+
+
+@pytest.mark.parametrize(("value", "shown"), [
+    (0.01234, "0.0123"), (0.9996, "1.00"), (9.876, "9.88"), (123.4, "123"), (99_950, "100,000"),
+    (1_234_567, "1,230,000"),
+])  # fmt: skip
+def test_numbers_have_three_digits(value: float, shown: str) -> None:
+    assert table.number(value) == shown
+
+
+def test_the_readme_gets_what_is_there_between_its_marks(three: Path) -> None:
+    readme = f"before\n{table.BEGIN}\nold\n{table.END}\nafter\n"
+    three.with_name("cpu-ratios.png").touch()
+
+    new = table.rewritten(readme, [three, three.with_name("gpu.json")])
+
+    picture = "![ratios (cpu)](bench/results/cpu-ratios.png)"
+    assert new == (f"before\n{table.BEGIN}\n{picture}\n\n{table.markdown(three)}\n\n"
+                   f"{table.END}\nafter\n")  # fmt: skip
+    assert table.rewritten(new, [three]) == new
+    with pytest.raises(DataError, match="has no lines"):
+        table.rewritten("no marks", [three])
+
+
+def test_the_readme_says_what_the_committed_results_say() -> None:
+    readme = table.README.read_text("utf-8")
+    if any(path.exists() for path in table.COMMITTED):
+        assert table.rewritten(readme, table.COMMITTED) == readme, "python -m bench.table --readme"
+    else:
+        assert table.BEGIN not in readme
+
+
+def test_changes_are_sorted_and_noise_is_told_from_them(write: Any) -> None:
+    a = write(timed("fastnn", 1.0, 1.1, 1.2), timed("NumPy loop", 1.0, 1.1, 1.2),
+              timed("PyTorch eager", 1.0, counts=False), timed("JAX scanned", 1.0),
+              timed("scikit-learn", 1.0), name="a")  # fmt: skip
+    b = write(timed("fastnn", 0.5, 0.55, 0.6), timed("NumPy loop", 1.15, 1.2, 1.3),
+              timed("PyTorch eager", 9.0), timed("JAX scanned", 4.0), name="b")  # fmt: skip
+
+    changes = compare.compare(a, b)
+
+    assert [(change.before.contender, change.remark) for change in changes] == [
+        ("JAX scanned", "one turn, noise unknown"), ("fastnn", ""), ("NumPy loop", "within noise"),
+        ("PyTorch eager", "other loss"),
+    ]  # fmt: skip
+    assert changes[1].ratio == pytest.approx(2.0)
+    assert changes[1].spread == pytest.approx((1.0 / 0.6, 1.2 / 0.5))
+
+
+def test_the_comparison_is_an_aligned_table(write: Any) -> None:
+    a = write(timed("fastnn", 1.0, 1.0), timed("scikit-learn", 1.0), name="a")
+    b = write(timed("fastnn", 0.5, 0.5), timed("JAX scanned", 1.0), name="b")
+
+    lines = list(compare.lines(a, b))
+
+    assert lines[3].split() == ["case", "contender", "A", "B", "B/A", "spread"]
+    case = "training mnist 784-200-10 batch 100 cpu"
+    assert re.split(" {2,}", lines[4]) == [case, "fastnn", "1,000", "2,000", "2.000",
+                                           "2.000..2.000"]  # fmt: skip
+    assert lines[3].index("B/A") + 3 == lines[4].index("2.000  ") + 5
+    assert lines[-2:] == [f"only in A: {case}, scikit-learn", f"only in B: {case}, JAX scanned"]
+
+
+@pytest.mark.parametrize("module", [compare, table])
+def test_commands_say_what_they_need_and_what_is_wrong(module: Any, tmp_path: Path) -> None:
+    missing = str(tmp_path / "missing.json")
+
+    with pytest.raises(SystemExit, match="usage: "):
+        module.main([])
+    with pytest.raises(SystemExit, match="No such file"):
+        module.main([missing, missing] if module is compare else [missing])

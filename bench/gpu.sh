@@ -52,6 +52,12 @@ else
     echo "== accuracy: not run, FASTNN_DATA names no folder with MNIST" | tee -a "$log"
 fi
 own throughput 130
+if "$python" -c "import pytest_benchmark" 2>/dev/null; then
+    part bench 150 "$python" -m pytest -p pytest_benchmark.plugin bench/test_training.py -q --quick \
+        --device=cuda --benchmark-json="$folder/gpu.json" -p no:cacheprovider
+else
+    echo "== bench: not run, pytest-benchmark is not installed" | tee -a "$log"
+fi
 own launches 40
 own operations 70
 own barriers 30

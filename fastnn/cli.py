@@ -1,4 +1,4 @@
-"""The command fastnn: train, evaluate, predict, devices, doctor.
+"""The command fastnn: train, evaluate, predict, bench, devices, doctor.
 
 Exit codes: 0; 2 usage; 65 bad content of a file; 69 no such device; 74 the system refused
 to read or write, or memory; 75 diverged; 130 Ctrl-C; 143 SIGTERM.
@@ -134,6 +134,15 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("model", metavar="MODEL")
     predict.add_argument("file", metavar="FILE", help="IDX, or CSV: the inputs, in their order")
     _add_device(predict)
+
+    bench = subparsers.add_parser("bench", help="time it, beside others (from a checkout)")
+    bench.set_defaults(command=commands.bench)
+    add = bench.add_argument
+    add("--device", choices=["cpu", "cuda"], default="cpu")
+    add("--workload", choices=["iris", "digits", "mnist"], help="default: all")
+    add("--quick", action="store_true", help="a part of the cases, in two minutes")
+    add("--out", default="bench-results", metavar="DIR", help="default: bench-results")
+    add("--compare", nargs=2, metavar=("A.json", "B.json"), help="only tell what changed")
 
     subparsers.add_parser("devices", help="list the usable devices").set_defaults(
         command=commands.devices

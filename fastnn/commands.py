@@ -2,9 +2,12 @@
 
 import json
 import os
+import subprocess
+import sys
 import time
 from argparse import Namespace
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -235,6 +238,25 @@ def _file(name: str, words: list[str]) -> str:
         raise FileNotFoundError(f"there is no file {name}{other}")
     files.open_regular(name, DataError).close()
     return name
+
+
+def bench(args: Namespace) -> None:
+    """Run the benchmarks of a checkout in a process of their own, which imports from there."""
+    places = [Path(fastnn.__file__).parents[1], Path.cwd()]
+    root = next((place for place in places if (place / "bench" / "run.py").is_file()), None)
+    if root is None:
+        raise ArgumentError("fastnn bench needs a checkout of fastnn: run it in its folder")
+    if args.compare:
+        words = ["bench.compare", *map(os.path.abspath, args.compare)]
+    else:
+        words = ["bench.run", "--out", os.path.abspath(args.out), "--device", args.device]
+        words += ["--quick"] * args.quick
+        words += [] if args.workload is None else ["--workload", args.workload]
+    paths = f"{root}{os.pathsep}{root / 'kernels'}"
+    code = subprocess.run([sys.executable, "-m", *words], cwd=root, check=False,  # noqa: S603
+                          env={**os.environ, "PYTHONPATH": paths}).returncode  # fmt: skip
+    if code:
+        raise SystemExit(code)
 
 
 def devices(_: Namespace) -> None:

@@ -1,0 +1,124 @@
+"""What the benchmarks share: their options, the machine in the JSON, turns, and the loss check.
+
+pytest bench                      all, in about half an hour; --quick in two minutes
+pytest bench --benchmark-disable  each once on a few rows, untimed: that it runs, and learns
+"""
+
+import os
+import platform
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+import fastnn
+from bench.cases import QUICK, Job
+from bench.contenders import Contender, load, missing
+from bench.contenders.limit import floor_seconds
+from bench.gpu.machine import PACKAGES, commit, processor
+from bench.reference import TOLERANCE, error
+from bench.threads import set_threads
+from fastnn.gpu import version
+
+_COMPILED = [job.short() for job in QUICK]
+slow = pytest.mark.slow
+SECONDS = 0.5  # of a contender's turn; a job that takes longer is done once
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help="a part of the cases, in one turn")
+    parser.addoption("--threads", type=int, default=os.cpu_count(), help="default: all cores")
+    parser.addoption("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.addoption("--workload", help="iris, digits or mnist alone")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep to a workload, to the quick cases, and in order."""
+    workload, is_quick = config.getoption("--workload"), config.getoption("--quick")
+    items[:] = [
+        item
+        for item in items
+        if not (is_quick and item.get_closest_marker("slow"))
+        and (not workload or item.nodeid.partition("[")[2].startswith(workload))
+    ]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: not among the quick cases")
+    config.addinivalue_line("filterwarnings", "ignore")  # of the peers' own code
+    set_threads(config.getoption("--threads"))
+
+
+def pytest_benchmark_update_machine_info(
+    config: pytest.Config, machine_info: dict[str, Any]
+) -> None:
+    """What a figure means nothing without."""
+    machine_info.update(
+        cpu_model=processor()["model"], cores=os.cpu_count(), threads=config.getoption("--threads"),
+        blas=processor()["threads"], system=platform.platform(), commit=commit(),
+        versions={"fastnn": fastnn.__version__, "python": platform.python_version()}
+        | {name: found for name in PACKAGES if (found := version(name))},
+        precision="float32, products in full float32",
+        data="MNIST" if os.environ.get("FASTNN_DATA") else "iris and digits alone",
+    )  # fmt: skip
+
+
+@dataclass
+class Ready:
+    """A contender that has done one job, and how long and how well."""
+
+    trainer: Contender
+    seconds: float
+    loss_error: float | None
+
+    @property
+    def counts(self) -> bool:
+        """Whether it came to the reference's loss; the limit comes to none."""
+        return self.loss_error is None or self.loss_error <= TOLERANCE
+
+    @property
+    def rounds(self) -> int:
+        """So many jobs in a turn."""
+        return max(1, min(20, round(SECONDS / self.seconds)))
+
+
+class Arena:
+    """The contenders of one job at a time, each made, warmed up and checked once."""
+
+    def __init__(self, is_timed: bool, device: str) -> None:
+        self.is_timed, self.device = is_timed, device
+        self.job: Job | None = None
+        self.floor_seconds: float | None = None  # known of a CPU
+        self.ready: dict[str, Ready] = {}
+
+    def enter(self, job: Job, contender: str) -> Ready:
+        """Skips the test where the contender, named as in bench.contenders, cannot run."""
+        if reason := missing(contender):
+            pytest.skip(reason)
+        if contender == "pytorch:Compiled" and not self.is_timed and job.short() not in _COMPILED:
+            pytest.skip("compiling takes long, and once for each network is enough untimed")
+        if job != self.job:
+            self.job, self.ready = job, {}
+            is_known = self.is_timed and self.device == "cpu"
+            self.floor_seconds = floor_seconds(job) if is_known else None
+        if contender not in self.ready:
+            trainer = load(contender)(job)
+            trainer.train()
+            layers = trainer.layers()
+            wrong = None if layers is None else error(job, layers)
+            began = time.perf_counter()
+            trainer.train()
+            self.ready[contender] = Ready(trainer, time.perf_counter() - began, wrong)
+        return self.ready[contender]
+
+
+@pytest.fixture(scope="module")
+def arena(is_timed: bool, request: pytest.FixtureRequest) -> Arena:
+    return Arena(is_timed, request.config.getoption("--device"))
+
+
+@pytest.fixture(scope="session")
+def is_timed(request: pytest.FixtureRequest) -> bool:
+    """Whether times are taken, and the whole job is done."""
+    return not request.config.getoption("--benchmark-disable")

@@ -1,0 +1,72 @@
+"""The whole benchmark: what `fastnn bench` runs in a checkout.
+
+python -m bench.run --out FOLDER [--device cpu|cuda] [--workload NAME] [--quick]
+
+FOLDER gets DEVICE.json, the tables as DEVICE.md, pictures, and log.txt with what pytest said.
+"""
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import pictures, table
+from fastnn.errors import FastnnError
+
+ROOT = Path(__file__).parent.parent
+
+
+class Bar:
+    """A bar with a step for each benchmark, and the name of what is timed."""
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        from tqdm import tqdm
+
+        self._bar: Any = tqdm(total=len(session.items), unit="", dynamic_ncols=True)
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self._bar.set_description(nodeid.partition("[")[2].rstrip("]")[:50])
+
+    def pytest_runtest_logfinish(self) -> None:
+        self._bar.update()
+
+    def pytest_sessionfinish(self) -> None:
+        if hasattr(self, "_bar"):
+            self._bar.close()
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The exit code of pytest, or 1 where there is nothing to show."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--workload")
+    parser.add_argument("--quick", action="store_true")
+    args = parser.parse_args(arguments)
+    args.out.mkdir(parents=True, exist_ok=True)
+    path = args.out / f"{args.device}.json"
+    options = [f"--device={args.device}", f"--benchmark-json={path}"]
+    options += ["--quick"] * args.quick + [f"--workload={args.workload}"] * bool(args.workload)
+    with open(args.out / "log.txt", "w") as log, contextlib.redirect_stdout(log):
+        code = pytest.main(
+            [str(ROOT / "bench"), "-q", "-s", "-p", "no:cacheprovider", *options], plugins=[Bar()]
+        )
+    if code:
+        print(f"bench: pytest ended with exit code {int(code)}, see {args.out / 'log.txt'}",
+              file=sys.stderr)  # fmt: skip
+    try:
+        print(table.markdown(path))
+        path.with_suffix(".md").write_text(table.markdown(path) + "\n")
+        pictures.draw(path)
+    except (FastnnError, OSError) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return int(code) or 1
+    return int(code)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

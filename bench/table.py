@@ -10,7 +10,7 @@ from itertools import groupby
 from math import floor, log10
 from pathlib import Path
 
-from bench.results import LIMIT, Row, fastest, machine, rank, ratio, read
+from bench.results import KINDS, LIMIT, Row, fastest, machine, rank, ratio, read
 from fastnn import files
 from fastnn.errors import DataError, FastnnError
 
@@ -32,9 +32,9 @@ def main(arguments: Sequence[str]) -> None:
         raise SystemExit(str(error)) from error
 
 
-def markdown(path: files.PathLike) -> str:
-    """All tables of a file, and what they were measured on.  Raises as `bench.results.read`."""
-    rows = read(path)
+def markdown(path: files.PathLike, kinds: Sequence[str] = KINDS) -> str:
+    """The tables of a file, and what they were measured on.  Raises as `bench.results.read`."""
+    rows = [row for row in read(path) if row.kind in kinds]
     blocks = []
     for _, group in groupby(rows, key=lambda row: row.network if row.kind not in _UNITS
                             else (row.kind, row.device)):  # fmt: skip
@@ -44,7 +44,7 @@ def markdown(path: files.PathLike) -> str:
 
 
 def rewritten(readme: str, paths: Sequence[Path]) -> str:
-    """readme with the tables and pictures of those files that are there between its marks.
+    """readme with the trainings and pictures of those files that are there between its marks.
 
     Raises DataError where it has no marks.
     """
@@ -52,7 +52,9 @@ def rewritten(readme: str, paths: Sequence[Path]) -> str:
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise DataError(f"the README has no lines {BEGIN} and {END}, need both, in this order")
-    blocks = [f"{_pictures(path)}{markdown(path)}\n" for path in paths if path.exists()]
+    blocks = [
+        f"{_pictures(path)}{markdown(path, ['training'])}\n" for path in paths if path.exists()
+    ]
     return "\n".join([before + begin, *blocks, end + after])
 
 

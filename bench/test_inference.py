@@ -52,4 +52,4 @@ def test_inference(
     if one:
         benchmark(work)
     else:
-        benchmark.pedantic(work, rounds=5)
+        benchmark.pedantic(work, rounds=2 if size == 1 else 5)

@@ -204,7 +204,7 @@ def test_the_readme_gets_what_is_there_between_its_marks(three: Path) -> None:
     new = table.rewritten(readme, [three, three.with_name("gpu.json")])
 
     picture = "![ratios (cpu)](bench/results/cpu-ratios.png)"
-    assert new == (f"before\n{table.BEGIN}\n{picture}\n\n{table.markdown(three)}\n\n"
+    assert new == (f"before\n{table.BEGIN}\n{picture}\n\n{table.markdown(three, ['training'])}\n\n"
                    f"{table.END}\nafter\n")  # fmt: skip
     assert table.rewritten(new, [three]) == new
     with pytest.raises(DataError, match="has no lines"):

@@ -116,11 +116,16 @@ def _scale(ax: Any, sizes: list[int]) -> None:
     ax.set_xlim(max(sizes[0], 1) / 1.7, sizes[-1] * 1.7)
     rule(ax, unseen=["top", "right"])
     ax.xaxis.set_major_locator(FixedLocator(sizes))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda size, _: _short(round(size))))
     low, high = ax.get_ylim()
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 50 * low else (1,)))
     ax.set_xlabel("batch size", fontsize=PRINT)
     ax.set_ylabel("samples/s", fontsize=PRINT)
+
+
+def _short(size: int) -> str:
+    """Neighbours in print: "1,000" would touch "8,192"."""
+    return f"{size // 1000}k" if size >= 1000 and size % 1000 == 0 else str(size)
 
 
 def _name(ax: Any, ends: list[End]) -> None:

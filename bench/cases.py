@@ -65,8 +65,9 @@ class Job:
 
     def short(self) -> "Job":
         """Two batches and a part of one, or a row of each class, to see whether it runs."""
-        rows = min(self.rows, max(2 * self.batch_size + self.batch_size // 2, 100))
-        return replace(self, rows=rows, epochs=1)
+        size = min(self.batch_size, 250)
+        rows = min(self.rows, max(2 * size + size // 2, 100))
+        return replace(self, rows=rows, batch_size=size, epochs=1)
 
     def orders(self) -> list[Array]:
         """Of the rows in each epoch, as fastnn draws them from SEED."""

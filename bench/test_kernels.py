@@ -26,7 +26,7 @@ def test_kernels(benchmark: Any, is_timed: bool, name: str, n: int, m: int, modu
 
     benchmark.group = f"kernel {name} of {n} x {m}"
     benchmark.extra_info.update(
-        kind="kernel", workload=name, sizes=f"{n}-{m}", batch_size=n, samples=n * m,
+        kind="kernel", workload=name, sizes=f"{n} x {m}", batch_size=None, samples=n * m,
         contender=module, device="cpu", execution="", turn=0, loss_error=None, counts=True,
         floor_seconds=None, moved=call.moved,
     )  # fmt: skip

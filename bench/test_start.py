@@ -43,7 +43,7 @@ def test_start(benchmark: Any, name: str, request: pytest.FixtureRequest) -> Non
 
     benchmark.group = "start"
     benchmark.extra_info.update(
-        kind="start", workload=name, sizes="", batch_size=1, samples=1, contender="fastnn",
+        kind="start", workload=name, sizes=None, batch_size=None, samples=1, contender="fastnn",
         device="cpu", execution="", turn=0, loss_error=None, counts=True, floor_seconds=None,
     )  # fmt: skip
     if "warm" in name:

@@ -9,8 +9,8 @@ from threadpoolctl import threadpool_limits
 def set_threads(n: int) -> None:
     """For NumPy's BLAS, PyTorch and JAX, whether they are imported already or not.
 
-    JAX sizes its pool once, by the environment, when it first looks for devices, and heeds no
-    XLA flag: RuntimeError if it has been imported with another number.
+    JAX sizes its pool once, by the environment, when it first looks for devices: RuntimeError if
+    it has been imported with another number.
     """
     if "jax" in sys.modules and os.environ.get("PJRT_NPROC") != str(n):
         raise RuntimeError(f"JAX is imported: set_threads({n}) must come before")

@@ -2,8 +2,7 @@
 
 All do a job's work at the best that their library can.  What a training need not repeat, copying
 the rows, drawing the orders and compiling, belongs into the constructor or the first `train`.
-Importing this package imports no peer.  On 2 cores one thread beats two in many jobs of small
-batches, and not for all contenders in the same: time each with both.
+Importing this package imports no peer.
 """
 
 from importlib import import_module

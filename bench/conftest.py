@@ -22,8 +22,8 @@ from bench.threads import set_threads
 from fastnn.gpu import version
 
 _COMPILED = [job.short() for job in QUICK if job.batch_size >= 100]
-slow = pytest.mark.slow
-SECONDS = 0.5  # of a contender's turn; a job that takes longer is done once
+SECONDS = 0.3  # of a contender's turn; a job that takes longer is done once
+TURNS = 5
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -34,18 +34,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep to a workload, to the quick cases, and in order."""
-    workload, is_quick = config.getoption("--workload"), config.getoption("--quick")
-    items[:] = [
-        item
-        for item in items
-        if not (is_quick and item.get_closest_marker("slow"))
-        and (not workload or item.nodeid.partition("[")[2].startswith(workload))
-    ]
+    """Keep to a workload, and in order."""
+    if workload := config.getoption("--workload"):
+        items[:] = [item for item in items if item.nodeid.partition("[")[2].startswith(workload)]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "slow: not among the quick cases")
     config.addinivalue_line("filterwarnings", "ignore")  # of the peers' own code
     set_threads(config.getoption("--threads"))
 
@@ -119,6 +113,12 @@ class Arena:
             trainer.train()
             self.ready[contender] = Ready(trainer, time.perf_counter() - began, wrong)
         return self.ready[contender]
+
+
+def turns(config: pytest.Config) -> range:
+    """Numbers of the turns that contenders take, which is one where it is quick or untimed."""
+    is_short = config.getoption("--quick") or config.getoption("--benchmark-disable")
+    return range(1 if is_short else TURNS)
 
 
 @pytest.fixture(scope="module")

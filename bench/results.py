@@ -1,7 +1,8 @@
 """Results: what the JSON of a benchmark says, a row for each case and contender.
 
 Contenders take turns, so that each has several benchmarks in a case.  Its time is the median of
-their medians, its spread the least to the most of them.
+their medians, its spread the least to the most of them.  A ratio is the median of the turns' own
+ratios: what slows a machine for a while slows both sides of a turn.
 """
 
 import json
@@ -32,12 +33,18 @@ class Row:
     batch_size: int
     contender: str
     samples: int  # in a call
-    seconds: float  # of a call
-    quickest: float
-    slowest: float
-    turns: int
+    times: tuple[float, ...]  # seconds of a call, in each turn
     counts: bool  # its loss is the reference's; otherwise it is in no ratio
     floor: float | None  # samples/s that nothing could exceed
+
+    @property
+    def turns(self) -> int:
+        return len(self.times)
+
+    @property
+    def seconds(self) -> float:
+        """Of a call."""
+        return median(self.times)
 
     @property
     def samples_per_second(self) -> float:
@@ -46,12 +53,12 @@ class Row:
     @property
     def low(self) -> float:
         """samples/s of the slowest turn."""
-        return self.samples / self.slowest
+        return self.samples / max(self.times)
 
     @property
     def high(self) -> float:
         """samples/s of the quickest turn."""
-        return self.samples / self.quickest
+        return self.samples / min(self.times)
 
     @property
     def share_of_floor(self) -> float | None:
@@ -93,7 +100,7 @@ def read(path: files.PathLike) -> list[Row]:
         if any(other.samples != row.samples for other in others.values()):
             raise DataError(f"{where} has other samples than an earlier turn of {row.contender}")
         others[turn] = row
-    rows = [_merged(list(each.values())) for each in turns.values()]
+    rows = [_merged([each[turn] for turn in sorted(each)]) for each in turns.values()]
     limits = {row.case: row.samples_per_second for row in rows if row.contender == LIMIT}
     rows = [replace(row, floor=row.floor or limits.get(row.case)) for row in rows]
     networks = list(dict.fromkeys(row.network for row in rows))
@@ -117,7 +124,16 @@ def ratio(rows: Iterable[Row], peer: str | None = None) -> float | None:
     rows = list(rows)
     ours = fastest(row for row in rows if row.is_ours)
     theirs = fastest(row for row in rows if row.is_peer and peer in (None, row.contender))
-    return ours.samples_per_second / theirs.samples_per_second if ours and theirs else None
+    return speedup(ours, theirs) if ours and theirs else None
+
+
+def speedup(row: Row, other: Row) -> float:
+    """How many times as many samples/s row has as other."""
+    if row.turns == other.turns:
+        per_call = median(b / a for a, b in zip(row.times, other.times, strict=True))
+    else:
+        per_call = other.seconds / row.seconds
+    return per_call * row.samples / other.samples
 
 
 def machine(path: files.PathLike) -> str:
@@ -167,12 +183,11 @@ def _one(benchmark: Any, where: str) -> tuple[int, Row]:
     floor = None if extra.get("floor_seconds") is None else _positive(extra, "floor_seconds", where)
     seconds = _positive(stats, "median", where)
     row = Row(
-        kind=kind, contender=contender, samples=samples, turns=1,
+        kind=kind, contender=contender, samples=samples, times=(seconds,),
         workload=_field(extra, "workload", str, where),
         sizes=_field(extra, "sizes", str, where, None if whole else ""),
         device=_field(extra, "device", str, where),
         batch_size=_field(extra, "batch_size", int, where, None if whole else 0),
-        seconds=seconds, quickest=seconds, slowest=seconds,
         counts=_field(extra, "counts", bool, where, None if whole and contender != LIMIT else True),
         floor=samples / floor if floor else None,
     )  # fmt: skip
@@ -196,12 +211,10 @@ def _positive(found: Mapping[str, Any], name: str, where: str) -> float:
 
 
 def _merged(turns: list[Row]) -> Row:
-    seconds = [row.seconds for row in turns]
     floors = [row.floor for row in turns if row.floor]
     return replace(
-        turns[0], seconds=median(seconds), quickest=min(seconds), slowest=max(seconds),
-        turns=len(turns), counts=all(row.counts for row in turns),
-        floor=median(floors) if floors else None,
+        turns[0], times=tuple(row.seconds for row in turns),
+        counts=all(row.counts for row in turns), floor=median(floors) if floors else None,
     )  # fmt: skip
 
 

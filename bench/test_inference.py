@@ -1,37 +1,51 @@
-"""Inference: one row from NumPy to NumPy, and 10,000 rows in batches, by each predictor."""
+"""Inference: one row from NumPy to NumPy, and 10,000 rows in batches, each predictor in turns."""
 
 import importlib.util
+import time
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
 
-from bench.cases import JOBS
-from bench.conftest import slow
-from bench.predictors import PREDICTORS
+from bench.cases import JOBS, Job
+from bench.conftest import turns
+from bench.predictors import PREDICTORS, Predictor
 from bench.reference import forward
 
 ROWS = 10_000
 BATCHES = [1, 100, 10_000]
-QUICK_NET = (784, 200, 10)
 NETS = {job.sizes: job for job in JOBS if job.workload in ("iris", "mnist")}
+QUICK_NET = (784, 200, 10)
+SECONDS = 0.15  # of a predictor's turn
 
 
-@pytest.mark.parametrize("name", PREDICTORS)
-@pytest.mark.parametrize("batch_size", ["one row", *BATCHES])
-@pytest.mark.parametrize("sizes", [pytest.param(
-    sizes, id=f"{job.workload} {'-'.join(map(str, sizes))}", marks=[slow] * (sizes != QUICK_NET)
-) for sizes, job in NETS.items()])  # fmt: skip
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Network by network, batch by batch, turn by turn."""
+    config = metafunc.config
+    nets = [NETS[QUICK_NET]] if config.getoption("--quick") else NETS.values()
+    cases = [
+        pytest.param(
+            job, size, turn, name,
+            id=f"{job.workload} {'-'.join(map(str, job.sizes))}, {size}, {name}, turn {turn}",
+        )
+        for job in nets
+        for size in ("one row", *BATCHES)
+        for turn in turns(config)
+        for name in PREDICTORS
+    ]  # fmt: skip
+    metafunc.parametrize(("job", "batch_size", "turn", "name"), cases)
+
+
 def test_inference(
-    benchmark: Any, is_timed: bool, sizes: tuple[int, ...], batch_size: Any, name: str
+    benchmark: Any, is_timed: bool, job: Job, batch_size: Any, turn: int, name: str
 ) -> None:
-    library, make = PREDICTORS[name]
+    library, _ = PREDICTORS[name]
     if importlib.util.find_spec(library) is None:
         pytest.skip(f"{library} is not installed")
-    job, layers = NETS[sizes], NETS[sizes].start()
-    predict = make(job.activation, layers)
+    predict = predictor(name, job)
     one = batch_size == "one row"
-    X = np.random.default_rng(0).random((1 if one else ROWS, sizes[0]), np.float32)
+    X = np.random.default_rng(0).random((1 if one else ROWS, job.sizes[0]), np.float32)
     size = 1 if one else batch_size
     X = X if is_timed else X[: 2 * size]
 
@@ -39,17 +53,24 @@ def test_inference(
         for i in range(0, len(X), size):
             predict(X[i : i + size])
 
-    benchmark.group = f"inference {'-'.join(map(str, sizes))}, {batch_size}"
+    benchmark.group = f"inference {'-'.join(map(str, job.sizes))}, {batch_size}"
     benchmark.extra_info.update(
         kind="inference", workload=job.workload + ", one row" * one,
-        sizes="-".join(map(str, sizes)), batch_size=size, samples=len(X), contender=name,
-        device="cpu", execution="", turn=0, loss_error=None, counts=True, floor_seconds=None,
+        sizes="-".join(map(str, job.sizes)), batch_size=size, samples=len(X), contender=name,
+        device="cpu", execution="", turn=turn, loss_error=None, counts=True, floor_seconds=None,
     )  # fmt: skip
-    Z = forward(job, layers, X[:100])[-1]
+    Z = forward(job, job.start(), X[:100])[-1]
     E = np.exp(Z - Z.max(axis=1, keepdims=True))
     np.testing.assert_allclose(predict(X[:100]), E / E.sum(axis=1, keepdims=True), atol=1e-6)
     work()
-    if one:
-        benchmark(work)
-    else:
-        benchmark.pedantic(work, rounds=2 if size == 1 else 5)
+    began = time.perf_counter()
+    work()
+    seconds = time.perf_counter() - began
+    calls = 100 if one else 1  # of which a round's time is the mean: the clock costs 0.1 us
+    benchmark.pedantic(work, rounds=max(2, round(SECONDS / calls / seconds)), iterations=calls)
+
+
+@cache
+def predictor(name: str, job: Job) -> Predictor:
+    _, make = PREDICTORS[name]
+    return make(job.activation, job.start())

@@ -7,18 +7,29 @@ from typing import Any
 import pytest
 
 import fastnn
-from bench.conftest import slow
+from bench.conftest import turns
 from bench.gpu.calls import calls
 from fastnn_kernels import face, reference
 
-SHAPES = [pytest.param(n, m, marks=[slow] * ((n, m) != (100, 200)))
-          for n, m in ((1, 10), (100, 10), (100, 200), (1000, 512))]  # fmt: skip
+SHAPES = [(1, 10), (100, 10), (100, 200), (1000, 512)]
+QUICK_SHAPE = (100, 200)
 
 
-@pytest.mark.parametrize("module", ["fastnn", "reference"])
-@pytest.mark.parametrize(("n", "m"), SHAPES)
-@pytest.mark.parametrize("name", inspect.get_annotations(face.Kernels))
-def test_kernels(benchmark: Any, is_timed: bool, name: str, n: int, m: int, module: str) -> None:
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    config = metafunc.config
+    cases = [
+        (name, n, m, turn, module)
+        for turn in turns(config)
+        for name in inspect.get_annotations(face.Kernels)
+        for n, m in ([QUICK_SHAPE] if config.getoption("--quick") else SHAPES)
+        for module in ("fastnn", "reference")
+    ]
+    metafunc.parametrize(("name", "n", "m", "turn", "module"), cases)
+
+
+def test_kernels(
+    benchmark: Any, is_timed: bool, name: str, n: int, m: int, turn: int, module: str
+) -> None:
     backend = fastnn.get_backend("cpu")
     if module == "reference":
         backend = replace(backend, kernels=reference)
@@ -27,10 +38,10 @@ def test_kernels(benchmark: Any, is_timed: bool, name: str, n: int, m: int, modu
     benchmark.group = f"kernel {name} of {n} x {m}"
     benchmark.extra_info.update(
         kind="kernel", workload=name, sizes=f"{n} x {m}", batch_size=None, samples=n * m,
-        contender=module, device="cpu", execution="", turn=0, loss_error=None, counts=True,
+        contender=module, device="cpu", execution="", turn=turn, loss_error=None, counts=True,
         floor_seconds=None, moved=call.moved,
     )  # fmt: skip
     call.launch()
     if is_timed:
-        benchmark._max_time = 0.05
+        benchmark._max_time = 0.03
     benchmark(call.launch)

@@ -5,20 +5,17 @@ from typing import Any
 import pytest
 
 from bench.cases import JOBS, QUICK, Job
-from bench.conftest import Arena
+from bench.conftest import Arena, turns
 from bench.contenders import CPU, CUDA
-
-TURNS = 3
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Job by job, turn by turn: what a machine does meanwhile meets all contenders alike."""
     config = metafunc.config
-    is_quick, is_timed = config.getoption("--quick"), not config.getoption("--benchmark-disable")
     cases = [
         pytest.param(job, turn, contender, id=f"{job.name}, {contender}, turn {turn}")
-        for job in (QUICK if is_quick else JOBS)
-        for turn in range(TURNS if is_timed and not is_quick else 1)
+        for job in (QUICK if config.getoption("--quick") else JOBS)
+        for turn in turns(config)
         for contender in (CPU if config.getoption("--device") == "cpu" else CUDA)
     ]
     metafunc.parametrize(("job", "turn", "contender"), cases)

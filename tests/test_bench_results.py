@@ -99,6 +99,15 @@ def test_a_ratio_is_of_the_fastest_that_count(three: Path) -> None:
     assert best.contender == "NumPy loop"
 
 
+def test_a_ratio_is_taken_within_turns(write: Any) -> None:
+    """Of a machine that becomes slower and slower, and of turns that do not match."""
+    rows = read(write(timed("fastnn layers", 1.0, 4.0, 9.0), timed("NumPy loop", 2.0, 8.0, 12.0),
+                      timed("PyTorch eager", 8.0)))  # fmt: skip
+
+    assert ratio(rows, "NumPy loop") == 2
+    assert ratio(rows, "PyTorch eager") == 2
+
+
 def test_the_machine_is_told_in_a_line_without_what_it_has_not(three: Path) -> None:
     assert machine(three) == ("Some CPU, 4 cores, 2 threads, OpenBLAS 0.3, data: MNIST, "
                               "numpy 2.3.4, commit 0123456 with changes, 2026-02-03")  # fmt: skip

@@ -13,8 +13,7 @@ from bench.conftest import turns
 from bench.predictors import PREDICTORS, Predictor
 from bench.reference import forward
 
-ROWS = 10_000
-BATCHES = [1, 100, 10_000]
+ROWS = {"one row": 1, 1: 1000, 100: 10_000, 10_000: 10_000}  # by batch size
 NETS = {job.sizes: job for job in JOBS if job.workload in ("iris", "mnist")}
 QUICK_NET = (784, 200, 10)
 SECONDS = 0.15  # of a predictor's turn
@@ -30,7 +29,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             id=f"{job.workload} {'-'.join(map(str, job.sizes))}, {size}, {name}, turn {turn}",
         )
         for job in nets
-        for size in ("one row", *BATCHES)
+        for size in ROWS
         for turn in turns(config)
         for name in PREDICTORS
     ]  # fmt: skip
@@ -45,7 +44,7 @@ def test_inference(
         pytest.skip(f"{library} is not installed")
     predict = predictor(name, job)
     one = batch_size == "one row"
-    X = np.random.default_rng(0).random((1 if one else ROWS, job.sizes[0]), np.float32)
+    X = np.random.default_rng(0).random((ROWS[batch_size], job.sizes[0]), np.float32)
     size = 1 if one else batch_size
     X = X if is_timed else X[: 2 * size]
 

@@ -72,9 +72,28 @@ class Optimizer:
         return value_at(value, step, name, *self.ranges[name]) if callable(value) else float(value)
 
     @property
+    def rule(self) -> str:
+        """The name of the kernel that takes a step."""
+        raise NotImplementedError
+
+    @property
     def keeps(self) -> tuple[str, ...]:
-        """The names of the vectors of the rule itself."""
+        """The names of the vectors that the rule keeps, in the kernel's order."""
         return ()
+
+    def numbers(self) -> Callable[[int], list[float]]:
+        """A function that gives the numbers that the kernel takes at step t, in its order."""
+        return self._at(*(each.name for each in fields(self) if not each.kw_only))
+
+    @property
+    def varies(self) -> bool:
+        """Whether the kernel's numbers are others at each step."""
+        return any(callable(getattr(self, each.name)) for each in fields(self))
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether a step is the gradient times the learning rate, and nothing else."""
+        return False
 
     def state(self, size: int, backend: Backend) -> State:
         """What goes from step to step: vectors (size,) by name, zero at first."""
@@ -101,28 +120,26 @@ class Optimizer:
         return step
 
     def _rule(self, p: Array, g: Array, state: State, kernels: Kernels) -> Step:
-        raise NotImplementedError
+        update, numbers = getattr(kernels, self.rule), self.numbers()
+        kept = [state[name] for name in self.keeps]
+        return lambda t: update(p, g, *kept, *numbers(t))
 
     def _clipping(self, g: Array) -> Step | None:
         if self.clip_value is not None:
-            value = self._numbers("clip_value")
+            value = self._at("clip_value")
             return lambda t: _clip_value(g, *value(t))
         if self.clip_norm is not None:
-            norm = self._numbers("clip_norm")
+            norm = self._at("clip_norm")
             return lambda t: _clip_norm(g, *norm(t))
         return None
 
     def _averaging(self, average: Array, p: Array, kernels: Kernels) -> Step | None:
         if self.ema is None:
             return None
-        decay = self._numbers("ema")
+        decay = self._at("ema")
         return lambda t: kernels.average(average, p, *(decay(t) if t else [0.0]))
 
-    def _own(self) -> list[str]:
-        """The names of the numbers of the rule itself, in order."""
-        return [each.name for each in fields(self) if not each.kw_only]
-
-    def _numbers(self, *names: str) -> Callable[[int], list[float]]:
+    def _at(self, *names: str) -> Callable[[int], list[float]]:
         """A function that gives the numbers of these names at step t."""
         if any(callable(getattr(self, name)) for name in names):
             return lambda t: [self.at(name, t) for name in names]
@@ -152,13 +169,19 @@ class SGD(Optimizer):
     def keeps(self) -> tuple[str, ...]:
         return ("velocity",) if self.momentum else ()
 
-    def _rule(self, p: Array, g: Array, state: State, kernels: Kernels) -> Step:
+    @property
+    def is_plain(self) -> bool:
+        return not self.momentum and self.weight_decay == 0
+
+    @property
+    def rule(self) -> str:
         if not self.momentum:
-            plain = self._numbers("learning_rate", "weight_decay")
-            return lambda t: kernels.sgd(p, g, *plain(t))
-        update = kernels.sgd_nesterov if self.nesterov else kernels.sgd_momentum
-        v, numbers = state["velocity"], self._numbers("learning_rate", "momentum", "weight_decay")
-        return lambda t: update(p, g, v, *numbers(t))
+            return "sgd"
+        return "sgd_nesterov" if self.nesterov else "sgd_momentum"
+
+    def numbers(self) -> Callable[[int], list[float]]:
+        momentum = ["momentum"] if self.momentum else []
+        return self._at("learning_rate", *momentum, "weight_decay")
 
 
 @dataclass(frozen=True)
@@ -175,21 +198,20 @@ class Adam(Optimizer):
     epsilon: float = 1e-8
     weight_decay: Number = 0.0
     decoupled: ClassVar[bool] = False
+    rule: ClassVar[str] = "adam"
+    keeps: ClassVar[tuple[str, ...]] = ("mean", "square")
+    varies: ClassVar[bool] = True
 
-    @property
-    def keeps(self) -> tuple[str, ...]:
-        return "mean", "square"
+    def numbers(self) -> Callable[[int], list[float]]:
+        own = super().numbers()
 
-    def _rule(self, p: Array, g: Array, state: State, kernels: Kernels) -> Step:
-        mean, square, numbers = state["mean"], state["square"], self._numbers(*self._own())
-
-        def step(t: int) -> None:
-            rate, beta1, beta2, epsilon, decay = numbers(t)
+        def at(t: int) -> list[float]:
+            rate, beta1, beta2, epsilon, decay = own(t)
             added, keep = (0.0, 1 - rate * decay) if self.decoupled else (decay, 1.0)
-            kernels.adam(p, g, mean, square, rate / (1 - beta1 ** (t + 1)), beta1, beta2, epsilon,
-                         (1 - beta2 ** (t + 1)) ** 0.5, added, keep)  # fmt: skip
+            return [rate / (1 - beta1 ** (t + 1)), beta1, beta2, epsilon,
+                    (1 - beta2 ** (t + 1)) ** 0.5, added, keep]  # fmt: skip
 
-        return step
+        return at
 
 
 @dataclass(frozen=True)
@@ -214,14 +236,8 @@ class RMSprop(Optimizer):
     alpha: Number = 0.99
     epsilon: Number = 1e-8
     weight_decay: Number = 0.0
-
-    @property
-    def keeps(self) -> tuple[str, ...]:
-        return ("square",)
-
-    def _rule(self, p: Array, g: Array, state: State, kernels: Kernels) -> Step:
-        square, numbers = state["square"], self._numbers(*self._own())
-        return lambda t: kernels.rmsprop(p, g, square, *numbers(t))
+    rule: ClassVar[str] = "rmsprop"
+    keeps: ClassVar[tuple[str, ...]] = ("square",)
 
 
 @dataclass(frozen=True)
@@ -234,14 +250,8 @@ class AdaGrad(Optimizer):
     learning_rate: Number = 0.01
     epsilon: Number = 1e-10
     weight_decay: Number = 0.0
-
-    @property
-    def keeps(self) -> tuple[str, ...]:
-        return ("square",)
-
-    def _rule(self, p: Array, g: Array, state: State, kernels: Kernels) -> Step:
-        square, numbers = state["square"], self._numbers(*self._own())
-        return lambda t: kernels.adagrad(p, g, square, *numbers(t))
+    rule: ClassVar[str] = "adagrad"
+    keeps: ClassVar[tuple[str, ...]] = ("square",)
 
 
 def _clip_value(g: Array, limit: float) -> None:

@@ -13,14 +13,14 @@ from numba.extending import register_jitable
 from fastnn_kernels import philox, scalars, updates
 from fastnn_kernels.cpu_math import maximum
 from fastnn_kernels.face import ActivationGrad, BiasActivation, LossFromRows
-from fastnn_kernels.jit import OPTIONS, jit
+from fastnn_kernels.jit import INNER, jit
 
 Scalar = Callable[..., Any]
 
 for _function in [*vars(scalars).values(), *vars(updates).values()]:
     if callable(_function) and _function not in (scalars.exp, scalars.expm1, scalars.log1p):
         # Philox is long enough for LLVM to call it, and a loop with a call does not vectorize.
-        register_jitable(forceinline=True, **OPTIONS)(_function)
+        register_jitable(forceinline=True, **INNER)(_function)
 
 
 # LLVM vectorizes a loop only where it sees that its arrays are apart or one and the same.
@@ -28,7 +28,7 @@ for _function in [*vars(scalars).values(), *vars(updates).values()]:
 # another array, and then works on the output alone.  No views of rows: one costs 15 ns.
 
 
-@register_jitable(**OPTIONS)
+@register_jitable(**INNER)
 def _copy(source, out):
     if out is not source:
         for i in range(out.shape[0]):
@@ -82,7 +82,7 @@ silu_grad = _activation_grad(scalars.silu_slope)
 
 
 # A sum whose order is free vectorizes, and rounds less along a wide row; NaN stays NaN.
-IN_ANY_ORDER = {**OPTIONS, "fastmath": {"contract", "reassoc"}}
+IN_ANY_ORDER = {**INNER, "fastmath": {"contract", "reassoc"}}
 
 
 @register_jitable(**IN_ANY_ORDER)
@@ -101,7 +101,7 @@ def _dot_of_rows(A, B, i):
     return total
 
 
-@register_jitable(**OPTIONS)
+@register_jitable(**INNER)
 def _max_of_row(A, i):
     largest = A[i, 0]
     for j in range(1, A.shape[1]):
@@ -109,7 +109,7 @@ def _max_of_row(A, i):
     return largest
 
 
-@register_jitable(**OPTIONS)
+@register_jitable(**INNER)
 def _exp_of_row(A, i, largest):
     """A[i] = exp(A[i] - largest); returns its sum."""
     for j in range(A.shape[1]):

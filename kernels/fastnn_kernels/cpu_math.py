@@ -13,7 +13,7 @@ from numba import types
 from numba.extending import intrinsic, overload, register_jitable
 
 from fastnn_kernels import scalars
-from fastnn_kernels.jit import OPTIONS
+from fastnn_kernels.jit import INNER
 
 
 @intrinsic
@@ -60,7 +60,7 @@ def _exponentials(dtype, degree, ln2_low):
         largest = np.nextafter(largest, dtype(0))
     one, zero, infinity = dtype(1), dtype(0), dtype(np.inf)
 
-    @register_jitable(**OPTIONS)
+    @register_jitable(**INNER)
     def reduced(x):
         t = x * per_ln2 + shifter
         n = t - shifter
@@ -111,16 +111,16 @@ _exp64, _expm1_64 = _exponentials(np.float64, 13, 2.319046813846300e-17)
 _log1p32, _log1p64 = _log1p(np.float32, 7), _log1p(np.float64, 16)
 
 
-@overload(scalars.exp, jit_options=OPTIONS)
+@overload(scalars.exp, jit_options=INNER)
 def _(x):
     return {types.float32: _exp32, types.float64: _exp64}[x]
 
 
-@overload(scalars.expm1, jit_options=OPTIONS)
+@overload(scalars.expm1, jit_options=INNER)
 def _(x):
     return {types.float32: _expm1_32, types.float64: _expm1_64}[x]
 
 
-@overload(scalars.log1p, jit_options=OPTIONS)
+@overload(scalars.log1p, jit_options=INNER)
 def _(x):
     return {types.float32: _log1p32, types.float64: _log1p64}[x]

@@ -24,11 +24,14 @@ import numba
 from numba.core import config
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
+from numba.core.sigutils import normalize_signature
 from numba.misc.appdirs import AppDirs
 
 # contract allows fused multiply-adds.  No flag that assumes away NaN or infinity.
 # The default error model tests every division, which keeps loops from vectorizing.
 OPTIONS = {"fastmath": {"contract"}, "error_model": "numpy"}
+# For what only compiled code calls: wrappers for other callers take time to compile.
+INNER = {**OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
 def jit(body: Callable[..., None]) -> Any:
@@ -39,16 +42,28 @@ def jit(body: Callable[..., None]) -> Any:
     cached by two processes, may be taken for each other in a third.
     """
     name_apart(body)
-    dispatcher = numba.njit(body, nogil=True, **OPTIONS)
+    dispatcher = numba.njit(body, nogil=True, no_cfunc_wrapper=True, **OPTIONS)
     if not config.DISABLE_JIT:
         dispatcher._cache = _Cache(body)
     return dispatcher
 
 
+def inner(body: Callable[..., Any]) -> Any:
+    """body for compiled callers alone: Python cannot call it, and it is kept with its callers."""
+    name_apart(body)
+    return numba.njit(body, nogil=True, **INNER)
+
+
 def name_apart(body: Callable[..., None]) -> None:
     """Give body, made by a function, a name of its own, from what it captures."""
-    captured = [cell.cell_contents.__name__ for cell in body.__closure__ or ()]
+    captured = [getattr(cell.cell_contents, "__qualname__", str(cell.cell_contents))
+                for cell in body.__closure__ or ()]  # fmt: skip
     body.__qualname__ = ".".join([body.__qualname__, *captured])
+
+
+def is_compiled(function: Any, *arguments: Any) -> bool:
+    """Whether a `jit` function for arguments of these Numba types is here or on disk."""
+    return arguments in function.overloads or _path(function._cache.name(arguments)).exists()
 
 
 def load(name: str) -> bytes | None:
@@ -106,14 +121,19 @@ class _Cache:
         return str(cache_folder())
 
     def load_overload(self, signature: Any, target_context: Any) -> CompileResult | None:
-        payload = load(f"{self._name} {signature}")
+        payload = load(self.name(signature))
         if payload is None:
             return None
         target_context.refresh()
         return CompileResult._rebuild(target_context, *pickle.loads(payload))
 
     def save_overload(self, signature: Any, compiled: CompileResult) -> None:
-        save(f"{self._name} {signature}", dumps(compiled._reduce()))
+        save(self.name(signature), dumps(compiled._reduce()))
+
+    def name(self, signature: Any) -> str:
+        """Of what is compiled for these arguments."""
+        arguments, _ = normalize_signature(signature)
+        return f"{self._name} {arguments}"
 
 
 def _path(name: str) -> Path:

@@ -1,0 +1,50 @@
+"""Catalogue: every compiled function that any network on a CPU may need."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from fastnn_kernels import jit, simd
+from fastnn_kernels.calls import address
+from fastnn_kernels.cpu_plan import Function, Plan
+from fastnn_kernels.cpu_products import WIDEST
+from fastnn_kernels.face import ELEMENTWISE
+
+_SMOOTH = tuple(name for name in ELEMENTWISE if name != "step")  # those that learn
+_OUTPUTS = ("softmax", *_SMOOTH)
+_OPTIMIZERS = ("sgd", "sgd_momentum", "sgd_nesterov", "adam", "rmsprop", "adagrad")
+
+
+def functions() -> list[Function]:
+    """Each once, in an order in which a function comes after those that it is compiled with."""
+    return list(dict.fromkeys(f for plan in _plans() for f in plan.all_functions()))
+
+
+def ready(function: Function) -> bool:
+    """Compile it unless it is here or on disk; whether that was needed."""
+    was_there = jit.is_compiled(*function)
+    address(*function)
+    return not was_there
+
+
+def _plans() -> Iterator[Plan]:
+    for dtype in map(np.dtype, ("float32", "float64")):
+        lanes = simd.BYTES // dtype.itemsize
+        plan = Plan(
+            sizes=(2, 2, 2, 2), activations=_SMOOTH, dropout=(0.0, 0.0), has_bias=True,
+            output="softmax", loss="softmax_cross_entropy_labels", takes_logits=True, optimizer="",
+            keeps=0, batch_size=2, is_mean=True, is_sparse=True, has_labels=True, dtype=dtype,
+            threads=1,
+        )  # fmt: skip
+        yield plan
+        for optimizer in _OPTIMIZERS:
+            yield replace(plan, optimizer=optimizer)
+        for loss in ("softmax_cross_entropy", "sigmoid_cross_entropy"):
+            yield replace(plan, loss=loss)
+        for output in _OUTPUTS:
+            for loss in ("squared_error", "huber"):
+                yield replace(plan, output=output, loss=loss, takes_logits=False)
+        one_by_one = replace(plan, batch_size=1, activations=("sigmoid",), dropout=(0.0,))
+        for width in range(1, 2 * WIDEST + 1):
+            yield replace(one_by_one, sizes=(2, width * lanes, 2))

@@ -28,6 +28,7 @@ from fastnn.errors import (
     DeviceUnavailableError,
     DTypeError,
 )
+from fastnn.threads import limit_blas
 from fastnn_kernels.face import Kernels
 
 Array = Any  # numpy.ndarray or cupy.ndarray
@@ -193,6 +194,7 @@ def get_backend(device: str | None = None, dtype: Any = "float32") -> Backend:
         return _cuda(device, dtype)
     from fastnn_kernels import cpu  # brings in Numba
 
+    limit_blas()
     return Backend("cpu", np, cpu, dtype)
 
 

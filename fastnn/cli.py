@@ -147,9 +147,10 @@ def _parser() -> argparse.ArgumentParser:
     subparsers.add_parser("devices", help="list the usable devices").set_defaults(
         command=commands.devices
     )
-    subparsers.add_parser("doctor", help="what is installed, and what is wrong").set_defaults(
-        command=commands.doctor
-    )
+    doctor = subparsers.add_parser("doctor", help="what is installed, and what is wrong")
+    doctor.set_defaults(command=commands.doctor)
+    doctor.add_argument("--compile", action="store_true",
+                        help="compile all fused kernels now, a minute's work")  # fmt: skip
     return parser
 
 

@@ -52,19 +52,20 @@ def train(args: Namespace) -> None:
     seconds = time.perf_counter() - began
     _save(net, args)
     _plot(history, work, args)
+    samples = work.epochs * len(X) - onset.done
     _report(net, work, seconds, net.evaluate(X, y, work.loss),
-            net.evaluate(X_test, y_test, work.loss), work.epochs * len(X) - onset.done,
-            args)  # fmt: skip
+            net.evaluate(X_test, y_test, work.loss), samples, onset.execution, args)  # fmt: skip
 
 
 class _Onset(Callback):
     """Tells where a run goes on, and knows how many samples were done before."""
 
     def __init__(self, args: Namespace) -> None:
-        self.args, self.done = args, 0
+        self.args, self.done, self.execution = args, 0, ""
 
     def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002
         run = self.run
+        self.execution = run.way.execution
         self.done = run.epoch * len(run.data) + run.rows
         if run.step:
             _say(self.args, f"going on after step {run.step}, {run.epoch} epochs")
@@ -105,7 +106,7 @@ def _check_resolution(rows: Any, net: MLP) -> None:
 
 def _report(
     net: MLP, work: Workload, seconds: float, on_train: dict[str, float],
-    on_test: dict[str, float], samples: int, args: Namespace,
+    on_test: dict[str, float], samples: int, execution: str, args: Namespace,
 ) -> None:  # fmt: skip
     rate, accuracy = samples / seconds, on_test.get("accuracy")
     right = "" if accuracy is None else f", test accuracy {accuracy:.2%}"
@@ -114,7 +115,7 @@ def _report(
                f"{on_train['loss']:.4g}, test loss {on_test['loss']:.4g}{right}")  # fmt: skip
     if args.json:
         print(json.dumps({
-            "dataset": work.name, "device": net.device, "execution": "layers",
+            "dataset": work.name, "device": net.device, "execution": execution,
             "sizes": net.sizes, "epochs": work.epochs, "batch_size": work.batch_size,
             "seed": net.seed, "seconds": seconds, "samples_per_second": rate,
             "train_loss": on_train["loss"], "test_loss": on_test["loss"],
@@ -264,8 +265,10 @@ def devices(_: Namespace) -> None:
     print("\n".join(fastnn.devices()))
 
 
-def doctor(_: Namespace) -> None:
-    """Print what is installed, and what is wrong."""
-    from fastnn.doctor import report
+def doctor(args: Namespace) -> None:
+    """Print what is installed, and what is wrong; compile what is to be compiled."""
+    from fastnn.doctor import compile_kernels, report
 
+    if args.compile:
+        compile_kernels()
     print("\n".join(report()))

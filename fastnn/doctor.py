@@ -30,6 +30,16 @@ def report() -> list[str]:
     ]  # fmt: skip
 
 
+def compile_kernels() -> None:
+    """Fill the kernel cache with all that fused training on a CPU may need, in a minute or two."""
+    from tqdm import tqdm
+
+    from fastnn_kernels import cpu_catalogue
+
+    for function in tqdm(cpu_catalogue.functions(), "compiling", unit=" kernels"):
+        cpu_catalogue.ready(function)
+
+
 def _thread_pools() -> list[str]:
     from threadpoolctl import threadpool_info
 

@@ -68,6 +68,15 @@ class Loss:
         # The kernels sum over the outputs: half the squares, or Huber's terms.
         self.factor = {"mean_squared_error": 2 / k, "huber": 1 / k}.get(name, 1.0)
 
+    @property
+    def takes_logits(self) -> bool:
+        """Or else the output."""
+        return self.name in _OF_LOGITS
+
+    def kernel(self, targets: Array) -> str:
+        """The name of the kernel for targets, labels (n,) or rows (n, k)."""
+        return f"{_KERNEL[self.name]}{'_labels' * (targets.ndim == 1)}"
+
     def __call__(
         self, Z: Array, targets: Array, w: Array, scale: float, dZ: Array, losses: Array
     ) -> None:
@@ -75,7 +84,7 @@ class Loss:
 
         w includes factor.
         """
-        if self.name in _OF_LOGITS:
+        if self.takes_logits:
             kernel = self._from_rows if targets.ndim == 2 else self._from_labels
             kernel(Z, targets, w, scale, dZ, losses)
             return

@@ -35,6 +35,11 @@ class Progress:
         if self._bar is not None:
             self._bar.update(samples)
 
+    def tell(self, what: str) -> None:
+        """What is done before the first samples."""
+        if self._bar is not None:
+            self._bar.set_description(what)
+
     def is_due(self) -> bool:
         """Whether somebody looks on and has seen no new figures for half a second."""
         return self._bar is not None and time.monotonic() - self._reported > 0.5

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 import reprlib
+import warnings
 from collections import Counter
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from fastnn.callbacks import Callback
 from fastnn.checkpoint import Expected
 from fastnn.data import Data
 from fastnn.errors import ArgumentError, FastnnError
+from fastnn.execution import chosen
 from fastnn.history import History
 from fastnn.snapshots import Snapshots
 
@@ -42,7 +44,7 @@ def save(run: "Run", snapshots: Snapshots) -> None:
     tensors |= {f"history.{name}": x for name, x in columns.items()}
     record = {name: getattr(run, name) for name in _COUNTS} | {
         "run": run.configuration, "vectors": list(flats), "columns": list(columns),
-        "numbers": numbers, "stopped": run.history.stopped,
+        "numbers": numbers, "stopped": run.history.stopped, "execution": run.way.execution,
         "stop_training": bool(run.net.stop_training and run.reason == "callback"),
     }  # fmt: skip
     snapshots.write(run.step, tensors, record)
@@ -62,6 +64,7 @@ def restore(run: "Run", snapshots: Snapshots) -> None:
     if found is None:
         return
     record, tensors = found
+    _follow(run, record["execution"])
     layout, backend = run.net.layout, run.net.backend
     flats = {flat: backend.zeros(layout.size) for flat in record["vectors"]}
     for flat, vector in flats.items():
@@ -83,6 +86,17 @@ def restore(run: "Run", snapshots: Snapshots) -> None:
         start = f"{place}."
         callback.restore({name.removeprefix(start): value for name, value in held.items()
                           if name.startswith(start)})  # fmt: skip
+
+
+def _follow(run: "Run", execution: str) -> None:
+    """Go on in the way in which the run began; another one rounds otherwise."""
+    if execution == run.way.execution:
+        return
+    try:
+        run.way = chosen(run, execution)
+    except ArgumentError as error:
+        warnings.warn(f"going on by {run.way.execution}, so that the end is as if never stopped "
+                      f"but for rounding: {error}", RuntimeWarning, stacklevel=2)  # fmt: skip
 
 
 def vectors(run: "Run") -> dict[str, Array]:
@@ -143,7 +157,7 @@ def configuration(run: "Run") -> dict[str, Any]:
 def _expected(run: "Run", record: Any) -> tuple[Any, Expected]:
     """What a snapshot says, checked, and the tensors that it must then have."""
     names = {*_COUNTS, "run", "vectors", "columns", "numbers", "stopped", "stop_training",
-             "tensors"}  # fmt: skip
+             "execution", "tensors"}  # fmt: skip
     if (
         not isinstance(record, dict)
         or record.keys() != names
@@ -151,6 +165,9 @@ def _expected(run: "Run", record: Any) -> tuple[Any, Expected]:
     ):
         raise ArgumentError(f"the run is {str(record)[:80]}, need {sorted(names)}")
     _compare(record["run"], run.configuration)
+    if run.settings.execution not in ("auto", record["execution"]):
+        raise OtherRun(f"execution is {record['execution']} there and {run.settings.execution} "
+                       "here")  # fmt: skip
     for name in _COUNTS:
         if type(record[name]) is not int or not 0 <= record[name] < 2**63:
             raise ArgumentError(f"{name} is {record[name]!r:.40}, need an integer >= 0")

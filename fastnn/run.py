@@ -1,12 +1,11 @@
-"""Run: shuffle, cut, forward, back, step; and what happens between the epochs.
+"""Run: the epochs of a fit, and what happens between them.
 
-A network's parameters change only in an optimizer's step, which no signal splits: whatever
-interrupts a run, Ctrl-C included, leaves them as of the last whole step.
+A network's parameters change only in whole steps, which no signal splits: whatever interrupts a
+run, Ctrl-C included, leaves them as of the last step that it knows of.
 """
 
 import math
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from fastnn.callbacks import TerminateOnNaN
 from fastnn.data import Data
 from fastnn.errors import DivergenceError
 from fastnn.evaluation import evaluate, mean, means, read
+from fastnn.execution import chosen
 from fastnn.history import History
 from fastnn.interruption import Interruption
 from fastnn.losses import Loss
@@ -63,12 +63,7 @@ class Run:
         if optimizer.ema is not None:  # then net.params is the average
             self.trained = backend.zeros(net.params.size)
             self.trained[...] = net.params
-        self.stack = net.stack(loss, max(self.batch_sizes), self.trained, lambda: (seed, net.steps))
         self.state = optimizer.state(net.params.size, backend)
-        self.update = optimizer.begin(
-            self.trained, self.stack.gradient, self.state, net.params, backend
-        )
-        self.w = backend.zeros(max(self.batch_sizes)) + backend.dtype.type(loss.factor)
         self.losses, self.hits = backend.zeros(n), backend.zeros(n)
         self.history, self.reason = History(), "callback"
         self.interruption = Interruption()
@@ -77,6 +72,7 @@ class Run:
             monitor = "loss" if held_out is None else "val_loss"
             self.callbacks.append(EarlyStopping(monitor, settings.patience))
         self.watching_batches = [c for c in self.callbacks if c.watches_batches]
+        self.way = chosen(self, settings.execution)
         self.configuration = resuming.configuration(self) if settings.checkpoint else {}
         self.snapshots: Snapshots | None = None
 
@@ -153,8 +149,8 @@ class Run:
         self._tell("on_epoch_begin", self.epoch)
         net.epochs = self.first_epoch + self.epoch + 1
         try:
-            self._steps(bar)
-            seen = self._seen() | {"finite": np.isfinite(net.params).all()}
+            self.way.steps(bar)
+            seen = self.seen() | {"finite": np.isfinite(net.params).all()}
             figures = read(seen, net.backend)  # the only wait of an epoch
         except Exception:  # out of memory, say; Ctrl-C is none, and keeps the last whole step
             self._go_back()
@@ -164,56 +160,7 @@ class Run:
             return
         self._look_on(figures, began)
         bar.report(self.epoch, self.history.last())
-        if self.snapshots is not None and self.snapshots.is_due():
-            self._snapshot()
-
-    def _steps(self, bar: Progress) -> None:
-        """Every batch of the epoch that is left, once."""
-        settings, kernels = self.settings, self.net.backend.kernels
-        for start, X, targets, labels, w in self._batches():
-            n = len(X)
-            part = slice(start, start + n)
-            scale = 1 / n if settings.reduction == "mean" else 1.0
-            for callback in self.watching_batches:
-                callback.on_train_batch_begin(self.batch, {})
-            Z = self.stack.backpropagate(X, targets, w[:n], scale, self.losses[part])
-            if labels is not None:
-                kernels.hits(Z, labels, self.hits[part])
-            if settings.l1 or settings.l2:
-                self.stack.penalize(settings.l1, settings.l2)
-            with self.interruption:
-                self.update(self.step)
-                self.net.steps += 1
-                self.step += 1
-                self.batch += 1
-            bar.advance(n)
-            if bar.is_due():
-                bar.report(self.epoch + 1, read(self._seen(), self.net.backend))
-            for callback in self.watching_batches:
-                callback.on_train_batch_end(self.batch - 1, read(self._seen(), self.net.backend))
-            if self.snapshots is not None and self.snapshots.is_due():
-                self._snapshot()
-
-    def _batches(self) -> Iterator[tuple[int, Array, Array, Array | None, Array]]:
-        """(first position, X, targets, labels, w) of each batch left, cut from gathered slabs.
-
-        w may have more rows than the batch.
-        """
-        batch, done, backend = self.batch_size, self.rows, self.net.backend
-        order = None
-        if self.settings.shuffle:
-            index = self.first_epoch + self.epoch
-            order = generator(self.seed, Purpose.ORDER, index).permutation(len(self.data))
-        if done:
-            order = (np.arange(len(self.data)) if order is None else order)[done:]
-        row_bytes = self.net.sizes[0] * backend.dtype.itemsize
-        slab = batch * max(1, backend.slab_bytes // (batch * row_bytes))
-        for k, (X, targets) in enumerate(self.lessons.slabs(order, slab)):
-            for i in range(0, len(X), batch):
-                rows = slice(i, i + batch)
-                labels = None if targets.labels is None else targets.labels[rows]
-                w = self.w if targets.weights is None else targets.weights[rows]
-                yield done + k * slab + i, X[rows], targets.values[rows], labels, w
+        self.keep()
 
     def _look_on(self, figures: dict[str, float], began: float) -> None:
         """Validate, tell the callbacks, remember, and see whether to stop."""
@@ -237,9 +184,27 @@ class Run:
         elif self.net.stop_training and self.batch == 0 and history.stopped == "epochs":
             history.stopped = self.reason
 
-    def _seen(self) -> dict[str, Array]:
+    def seen(self) -> dict[str, Array]:
         """Mean loss, and accuracy where there are classes, of the epoch's rows so far."""
         return means(self.losses[: self.rows], self.hits[: self.rows], self.data)
+
+    def order(self) -> np.ndarray[Any, Any] | None:
+        """Of the rows in this epoch; None is their own."""
+        if not self.settings.shuffle:
+            return None
+        index = self.first_epoch + self.epoch
+        return generator(self.seed, Purpose.ORDER, index).permutation(len(self.data))
+
+    def count(self, steps: int) -> None:
+        """So many more steps have been taken."""
+        self.net.steps += steps
+        self.step += steps
+        self.batch += steps
+
+    def keep(self) -> None:
+        """Write a snapshot if one is due."""
+        if self.snapshots is not None and self.snapshots.is_due():
+            self._snapshot()
 
     def _snapshot(self) -> None:
         if self.snapshots is not None and not self.interruption.is_split:

@@ -47,9 +47,7 @@ class Settings:
             "label_smoothing", self.label_smoothing, "in [0, 1)", lambda x: 0 <= x < 1
         )
         choice("reduction", self.reduction, ["mean", "sum"])
-        if choice("execution", self.execution, ["auto", "layers", "fused"]) == "fused":
-            raise ArgumentError("execution='fused' is not in this version, "
-                                "use 'layers' or 'auto'")  # fmt: skip
+        choice("execution", self.execution, ["auto", "layers", "fused"])
         self.callbacks = _callbacks(self.callbacks)
         self.resume = flag("resume", self.resume)
         if self.resume and self.checkpoint is None:

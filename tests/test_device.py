@@ -277,10 +277,10 @@ def test_data_beyond_the_gpu_stream_through_it(standin: Any) -> None:
 
     with standin.cuda.limit(400_000):  # X alone has 800,000 bytes
         standin.uploads.clear()
-        history = nets[0].fit(X, y, epochs=2, batch_size=16, validation=0.2)
+        history = nets[0].fit(X, y, epochs=2, batch_size=16, validation=0.2, execution="layers")
         slabs = [size for dtype, size in standin.uploads if dtype == np.float64]
         outputs = nets[0].predict(X)
-    want = nets[1].fit(X, y, epochs=2, batch_size=16, validation=0.2)
+    want = nets[1].fit(X, y, epochs=2, batch_size=16, validation=0.2, execution="layers")
 
     assert params(nets[0]).tobytes() == nets[1].params.tobytes()
     assert history.val_loss == want.val_loss
@@ -310,7 +310,13 @@ def test_streamed_rows_keep_their_weights(standin: Any) -> None:
     X = rng.normal(size=(5000, 20))
     y, weights = (X[:, 0] > 0).astype(int), rng.uniform(0, 2, 5000)
     nets = [image_net(device, input_scaling=None) for device in ("cuda", "cpu")]
-    how: Any = {"sample_weight": weights, "class_weight": {1: 3}, "epochs": 2, "batch_size": 16}
+    how: Any = {
+        "sample_weight": weights,
+        "class_weight": {1: 3},
+        "epochs": 2,
+        "batch_size": 16,
+        "execution": "layers",
+    }
 
     with standin.cuda.limit(500_000):  # X alone has 800,000 bytes
         standin.uploads.clear()
@@ -454,7 +460,7 @@ def test_a_quantity_is_learned_on_the_gpu_too(
     X, _ = fastnn.datasets.load_iris()
     np.savetxt(tmp_path / "iris.csv", X * 100, delimiter=",", fmt="%.6g")
     train = ["train", str(tmp_path / "iris.csv"), "--loss", "mean_squared_error", "--epochs", "5",
-             "--seed", "3", "--save"]  # fmt: skip
+             "--seed", "3", "--execution", "layers", "--save"]  # fmt: skip
 
     assert cli.main([*train, str(tmp_path / "there"), "--device", device]) == 0
     assert cli.main([*train, str(tmp_path / "here"), "--device", "cpu"]) == 0

@@ -93,7 +93,7 @@ BAD_SETTINGS: list[tuple[dict[str, Any], str]] = [
     ({"shuffle": X}, "shuffle is array"),
     ({"reduction": X}, "reduction is array"),
     ({"loss": X}, "loss is array"),
-    ({"execution": "fused"}, "execution='fused' is not in this version"),
+    ({"execution": "fused", "l1": 0.1}, "execution='fused' cannot do .*l1; use 'layers'"),
     ({"execution": "fast"}, "execution is 'fast'"),
     ({"progress": "yes"}, "progress is 'yes'"),
     ({"seed": -1}, "seed is -1"),

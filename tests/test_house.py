@@ -20,13 +20,13 @@ HEAVY = ["numba", "cupy", "scipy", "matplotlib", "sklearn", "tqdm", "pooch", "sa
 # A module may import those of earlier lines, and of its own line those before it.
 FLOORS = [
     ["errors", "files", "checks"],
-    ["gpu", "backend", "streams"],
+    ["gpu", "threads", "backend", "streams"],
     ["architecture", "prefetch", "inputs", "functional", "initializers", "layout"],
     ["losses", "weights", "layers"],
     ["scores", "metrics"],
     ["schedules", "optimizers", "history", "progress", "checkpoint", "snapshots"],
     ["callbacks", "monitors", "settings", "interruption"],
-    ["data", "evaluation", "resuming", "run", "training"],
+    ["data", "evaluation", "layered", "fused", "execution", "resuming", "run", "training"],
     ["network", "loading"],
     ["gradients"],
     ["datasets"],

@@ -364,8 +364,10 @@ def test_the_average_is_of_the_parameters_of_a_plain_run(optimizer: Any, decay: 
 def test_an_average_that_keeps_nothing_is_the_plain_run() -> None:
     net, plain = iris_net(dropout=0.2), iris_net(dropout=0.2)
 
-    with_average = net.fit(X, y, optimizer=fastnn.Adam(ema=0.0), epochs=3, validation=0.2)
-    without = plain.fit(X, y, optimizer=fastnn.Adam(), epochs=3, validation=0.2)
+    how: dict[str, Any] = {"epochs": 3, "validation": 0.2, "execution": "layers"}
+
+    with_average = net.fit(X, y, optimizer=fastnn.Adam(ema=0.0), **how)
+    without = plain.fit(X, y, optimizer=fastnn.Adam(), **how)
 
     assert flat(net).tobytes() == flat(plain).tobytes()
     assert with_average.val_loss == without.val_loss
@@ -373,7 +375,8 @@ def test_an_average_that_keeps_nothing_is_the_plain_run() -> None:
 
 def test_what_is_validated_is_the_average() -> None:
     net, plain = iris_net(), iris_net()
-    how: dict[str, Any] = {"epochs": 4, "validation": (X, y), "metrics": ["mse"]}
+    how: dict[str, Any] = {"epochs": 4, "validation": (X, y), "metrics": ["mse"],
+                           "execution": "layers"}  # fmt: skip
 
     history = net.fit(X, y, optimizer=fastnn.SGD(0.5, ema=0.9), **how)
     without = plain.fit(X, y, optimizer=fastnn.SGD(0.5), **how)

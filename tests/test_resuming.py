@@ -5,7 +5,7 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn import checkpoint, schedules, snapshots
+from fastnn import checkpoint, fused, schedules, snapshots
 from fastnn.errors import ArgumentError, CheckpointError
 from fastnn.progress import Progress
 
-pytestmark = pytest.mark.usefixtures("device", "interruptible")
+pytestmark = pytest.mark.usefixtures("device", "interruptible", "short_parts")
 
 ROOT = Path(__file__).parent.parent
 
@@ -45,6 +45,14 @@ RUNS: dict[str, Callable[[], dict[str, Any]]] = {
         "callbacks": [fastnn.EarlyStopping("val_f1", 2), fastnn.LearningRateLogger()],
     },
 }  # fmt: skip
+
+
+@pytest.fixture
+def short_parts() -> Iterator[None]:
+    """The fused trainer returns after each batch, as if each took half a second."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fused, "SECONDS", 1e-9)
+        yield
 
 
 def iris_net(seed: int = 0) -> fastnn.MLP:
@@ -213,9 +221,9 @@ def test_signals_in_the_middle_of_a_step_wait_for_its_end(
 
     monkeypatch.setattr(fastnn.SGD, "begin", begin)
     with pytest.raises(KeyboardInterrupt):
-        net.fit(X, y, batch_size=10, shuffle=False)
+        net.fit(X, y, batch_size=10, shuffle=False, execution="layers")
     monkeypatch.undo()
-    short.fit(X[:50], y[:50], batch_size=10, shuffle=False)
+    short.fit(X[:50], y[:50], batch_size=10, shuffle=False, execution="layers")
 
     assert net.steps == short.steps == 5
     assert flat(net) == flat(short)

@@ -111,7 +111,9 @@ def test_devices_see_the_same_order_and_learn_the_same(device: str, bound: float
         for name in (device, "cpu")
     )
 
-    got, want = (net.fit(X, y, epochs=3, validation=0.2) for net in (there, here))
+    got, want = (
+        net.fit(X, y, epochs=3, validation=0.2, execution="layers") for net in (there, here)
+    )
 
     assert np.abs(flat(there) - flat(here)).max() <= bound * np.abs(flat(here)).max()
     assert got.val_loss == pytest.approx(want.val_loss, rel=bound, abs=0)
@@ -124,10 +126,10 @@ def test_training_goes_on_on_another_device(device: str, bound: float) -> None:
         fastnn.MLP([4, 5, 3], "tanh", seed=1, dtype="float64", device="cpu") for _ in range(2)
     )
 
-    moved.fit(X, y)
-    moved.to(device).fit(X, y)
-    moved.to("cpu").fit(X, y)
-    stayed.fit(X, y, epochs=3)
+    moved.fit(X, y, execution="layers")
+    moved.to(device).fit(X, y, execution="layers")
+    moved.to("cpu").fit(X, y, execution="layers")
+    stayed.fit(X, y, epochs=3, execution="layers")
 
     assert (moved.epochs, moved.steps) == (stayed.epochs, stayed.steps)
     assert np.abs(moved.params - stayed.params).max() <= bound * np.abs(stayed.params).max()

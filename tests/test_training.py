@@ -350,7 +350,7 @@ def test_a_long_epoch_reports_under_way(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(Progress, "report", lambda _, epoch, figures: reports.append(figures))
 
     history = iris_net().fit(X, y, batch_size=50, shuffle=False, progress=True,
-                             optimizer=fastnn.SGD(1e-12))  # fmt: skip
+                             optimizer=fastnn.SGD(1e-12), execution="layers")  # fmt: skip
 
     first, second, third, whole = reports
     assert first == pytest.approx(iris_net().evaluate(X[:50], y[:50]))

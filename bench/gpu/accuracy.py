@@ -51,7 +51,8 @@ def _stepped(
     device: str, dtype: str, optimizer: fastnn.SGD, X: Array, y: Array, batch_size: int
 ) -> Array:
     net = fastnn.MLP([X.shape[1], 50, 100, 10], "sigmoid", seed=0, dtype=dtype, device=device)
-    net.fit(X, y, optimizer=optimizer, batch_size=batch_size, shuffle=False)
+    net.fit(X, y, optimizer=optimizer, batch_size=batch_size, shuffle=False,
+            execution="layers")  # fmt: skip
     return _flat(net)
 
 
@@ -74,7 +75,7 @@ def _trained(work: Workload, data: Any, device: str, seed: int, epochs: int) -> 
     net = work.network(X, seed=seed, device=device)
     net.backend.synchronize()
     began = time.perf_counter()
-    history = net.fit(X, y, **work.training | {"epochs": epochs})
+    history = net.fit(X, y, **work.training | {"epochs": epochs, "execution": "layers"})
     net.backend.synchronize()
     seconds = time.perf_counter() - began
     return {

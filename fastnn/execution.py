@@ -1,0 +1,43 @@
+"""Execution: the two ways to run an epoch, and the choice between them."""
+
+import logging
+from typing import TYPE_CHECKING, Protocol
+
+from fastnn.errors import ArgumentError
+from fastnn.fused import Fused, obstacles
+from fastnn.layered import Layered
+from fastnn.progress import Progress
+
+if TYPE_CHECKING:
+    from fastnn.run import Run
+
+_log = logging.getLogger("fastnn")
+
+
+class Way(Protocol):
+    """How the steps of an epoch are made; execution is its name."""
+
+    execution: str
+
+    def steps(self, bar: Progress) -> None:
+        """Every batch of the epoch that is left, once."""
+
+
+def chosen(run: "Run", execution: str) -> Way:
+    """The way of this name, or for "auto" the fused one if it can.  Raises ArgumentError."""
+    if execution == "layers":
+        return Layered(run)
+    missing = ", ".join(obstacles(run))
+    if missing and execution == "fused":
+        raise ArgumentError(f"execution='fused' cannot do {missing}; use 'layers' or 'auto'")
+    if missing:
+        _log.info("execution auto: layers, because fused cannot do %s", missing)
+        return Layered(run)
+    way = Fused(run)
+    if execution == "auto" and not way.is_worth_compiling:
+        _log.info("execution auto: layers, because they take less time than compiling the fused "
+                  "trainer would; 'fastnn doctor --compile' compiles it once")  # fmt: skip
+        return Layered(run)
+    _log.info("execution %s: fused, %d threads, %s first layer", execution, way.plan.threads,
+              "sparse" if way.plan.is_sparse else "dense")  # fmt: skip
+    return way

@@ -1,0 +1,150 @@
+"""Fused: an epoch in one compiled call, or in a few that take half a second each.
+
+The result is that of the layers up to rounding, whatever the parts and the number of threads.
+"""
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastnn.backend import Array
+from fastnn.evaluation import read
+from fastnn.inputs import Rows
+from fastnn.progress import Progress
+from fastnn.threads import thread_count
+
+if TYPE_CHECKING:
+    from fastnn.run import Run
+
+SECONDS = 0.5  # of a part: Ctrl-C and the progress bar wait as long
+SPEED = 1e10  # operations a second of a slow machine; the first part's length follows from it
+SPARSE = 0.3  # of X not zero: from here on it costs more to skip zeros than to multiply by them
+DUAL = 10  # times less is enough for two threads where they wait once for a sample: see cpu_dual
+SMALL = 256  # rows of a batch whose gradient may be added to the weights term by term
+ALONE = 5e6  # operations of a batch that one thread does as soon as two
+STEP, LAYERS = 60e-6, 3e10  # the layers' seconds for a step, and operations a second besides
+COMPILING = 5.0  # seconds that compiling takes
+
+
+def obstacles(run: "Run") -> list[str]:
+    """What of a run the trainer cannot do."""
+    optimizer, settings, backend = run.optimizer, run.settings, run.net.backend
+    found = {
+        f"device {backend.device!r}": backend.device != "cpu",
+        "NUMBA_DISABLE_JIT": not hasattr(backend.kernels.sgd, "overloads"),
+        "l1": settings.l1, "l2": settings.l2,
+        **{name: getattr(optimizer, name) is not None
+           for name in ("clip_value", "clip_norm", "ema")},
+        "callbacks that watch batches": run.watching_batches,
+    }  # fmt: skip
+    return [name for name, is_there in found.items() if is_there]
+
+
+class Fused:
+    """The epochs of a run by fastnn_kernels.cpu_fused."""
+
+    execution = "fused"
+
+    def __init__(self, run: "Run") -> None:
+        net, optimizer = run.net, run.optimizer
+        from fastnn_kernels.cpu_plan import Plan  # brings in Numba
+
+        rows, targets = max(run.batch_sizes), run.lessons.targets
+        is_plain = optimizer.is_plain and rows <= SMALL
+        self.run = run
+        self.operations = 6 * net.layout.count  # of a row
+        self.plan = Plan(
+            sizes=net.sizes, activations=net.activations, dropout=net.architecture.dropout,
+            has_bias=net.architecture.bias, output=net.output, dtype=net.dtype,
+            loss=run.loss.kernel(targets.values), takes_logits=run.loss.takes_logits,
+            optimizer="" if is_plain else optimizer.rule, keeps=len(optimizer.keeps),
+            batch_size=rows, is_mean=run.settings.reduction == "mean",
+            is_sparse=_density(run.data.rows) <= SPARSE, has_labels=targets.labels is not None,
+            threads=self._threads(rows, is_plain),
+        )  # fmt: skip
+        self.trainer: Any = None
+
+    def _threads(self, rows: int, is_plain: bool) -> int:
+        """As many as a batch has work for."""
+        operations = rows * self.operations * (DUAL if rows == 1 and is_plain else 1)
+        operations += 0 if is_plain else 2 * self.operations  # of the optimizer
+        return min(thread_count(), 1 + int(operations / ALONE))
+
+    @property
+    def is_worth_compiling(self) -> bool:
+        """Whether the layers would take longer than compiling does, or all is compiled."""
+        n, epochs = len(self.run.data), self.run.settings.epochs
+        steps = [-(-n // size) for size in self.run.batch_sizes[:epochs]]
+        count = sum(steps) + (epochs - len(steps)) * steps[-1]
+        seconds = count * STEP + n * epochs * self.operations / LAYERS
+        return seconds > COMPILING or self.plan.is_compiled
+
+    def prepare(self) -> None:
+        """Compile, and convert X."""
+        from fastnn_kernels.cpu_batches import Batches
+        from fastnn_kernels.cpu_samples import Samples
+
+        run, net, optimizer = self.run, self.run.net, self.run.optimizer
+        self.trainer = (Samples if self.plan.is_dual else Batches)(self.plan)
+        self.X = _sparse(run.data.rows) if self.plan.is_sparse else run.data.rows[:]
+        self.flats = [
+            net.layout.views(flat)
+            for flat in (run.trained, *(run.state[name] for name in optimizer.keeps))
+        ]
+        self.numbers = optimizer.numbers()
+        self.rows = SECONDS * SPEED / self.operations  # of a part
+
+    def steps(self, bar: Progress) -> None:
+        """Every batch of the epoch that is left, once."""
+        if self.trainer is None:
+            if not self.plan.is_compiled:
+                bar.tell("compiling")
+            self.prepare()
+        run, n, grain = self.run, len(self.run.data), self.plan.grain
+        order = run.order()
+        order = np.arange(n) if order is None else order
+        while run.rows < n:
+            batches = max(1, round(self.rows / run.batch_size / grain)) * grain
+            part = slice(run.rows, min(run.rows + batches * run.batch_size, n))
+            steps = -(-(part.stop - part.start) // run.batch_size)
+            began = time.perf_counter()
+            with run.interruption:
+                self._train(part, order[part], steps)
+                self.trainer.store(self.flats)
+                run.count(steps)
+            passed = part.stop - part.start
+            self.rows = SECONDS * passed / (time.perf_counter() - began)
+            bar.advance(passed)
+            if bar.is_due():
+                bar.report(run.epoch + 1, read(run.seen(), run.net.backend))
+            run.keep()
+
+    def _train(self, part: slice, order: Array, steps: int) -> None:
+        run, targets = self.run, self.run.lessons.targets[order]
+        first, count = run.step, steps if run.optimizer.varies else 1
+        numbers = np.array([self.numbers(first + k) for k in range(count)])
+        w = targets.weights
+        if w is None:
+            w = np.full(len(order), run.loss.factor, run.net.dtype)
+        has_rows = targets.values.ndim == 2
+        self.trainer.load(self.flats)
+        self.trainer.train(
+            self.X, order, targets.labels, targets.values if has_rows else None, w, numbers,
+            run.seed, run.net.steps, run.batch_size, run.losses[part], run.hits[part],
+        )  # fmt: skip
+
+
+def _density(rows: Rows) -> float:
+    """The share of numbers that are not zero, in a thousand rows."""
+    some = rows[:: max(1, len(rows) // 1000)]
+    return float(np.count_nonzero(some) / some.size)
+
+
+def _sparse(rows: Rows) -> Any:
+    from fastnn_kernels import cpu_sparse
+
+    block = max(1, 2**22 // rows.X.shape[1])
+    return cpu_sparse.joined(
+        [cpu_sparse.compressed(rows[i : i + block]) for i in range(0, len(rows), block)]
+    )

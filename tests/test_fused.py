@@ -1,0 +1,295 @@
+"""The fused trainer: what the layers do, in one compiled call."""
+
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numba.core import config
+
+import fastnn
+from fastnn import fused, schedules, threads
+from fastnn.errors import ArgumentError, DivergenceError
+
+pytestmark = pytest.mark.skipif(bool(config.DISABLE_JIT), reason="nothing is compiled")
+
+ROOT = Path(__file__).parent.parent
+SIZES = (17, 21, 19, 3)  # no multiple of a vector's lanes, 19 > 16
+ELEMENTWISE = ["identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "softplus", "gelu",
+               "silu"]  # fmt: skip
+# 18 steps of a few hundred sums of about 20 terms each; errors are of the largest parameter.
+TOLERANCE = {"float64": 1e-13, "float32": 5e-6}
+ADAPTIVE = 1e-4  # of float32, where a step divides by the root of a gradient near zero
+
+DUAL: dict[str, Any] = {"sizes": (17, 37, 3), "batch_size": 1}
+ONE_BY_ONE: dict[str, dict[str, Any]] = {
+    "sparse": {"sparse": True},
+    "dense": {},
+    "no bias": {"bias": False},
+    "gelu": {"activation": "gelu", "sparse": True},
+    "256 wide": {"sizes": (17, 256, 3), "sparse": True},
+    "weighted": {"weights": True, "optimizer": fastnn.SGD(schedules.exponential(0.1, 0.9))},
+    "rows": {"loss": "squared_error", "sparse": True},
+    "one output": {"sizes": (17, 20, 1), "output": "sigmoid", "loss": "binary_cross_entropy"},
+    "one class": {"sizes": (17, 20, 1)},
+}
+CASES: dict[str, dict[str, Any]] = {
+    **{f"hidden {name}": {"activation": name} for name in ELEMENTWISE},
+    **{f"{output}, {loss}": {"output": output, "loss": loss}
+       for output in ("softmax", *ELEMENTWISE)
+       for loss in ("squared_error", "mean_squared_error", "huber")},
+    "rows for cross_entropy": {"loss": "cross_entropy", "rows": True},
+    "label_smoothing": {"label_smoothing": 0.1},
+    "binary_cross_entropy": {"output": "sigmoid", "loss": "binary_cross_entropy"},
+    **{f"batches of {size}": {"batch_size": size} for size in (1, 2, 52, 53, None)},
+    **{f"one by one, {name}": DUAL | case for name, case in ONE_BY_ONE.items()},
+    "batches that grow": {"batch_size": schedules.step(5, 1, factor=2.0)},
+    "momentum": {"optimizer": fastnn.SGD(0.05, momentum=0.9)},
+    "Nesterov": {"optimizer": fastnn.SGD(0.05, momentum=0.9, nesterov=True)},
+    "weight decay": {"optimizer": fastnn.SGD(0.05, weight_decay=0.1)},
+    "a schedule": {"optimizer": fastnn.SGD(schedules.exponential(0.1, 0.9))},
+    "Adam": {"optimizer": fastnn.Adam(0.01)},
+    "AdamW by a schedule": {"optimizer": fastnn.AdamW(schedules.cosine(0.01, 20))},
+    "RMSprop": {"optimizer": fastnn.RMSprop(0.01)},
+    "AdaGrad": {"optimizer": fastnn.AdaGrad(0.01)},
+    "Adam on sparse rows": {"optimizer": fastnn.Adam(0.01), "sparse": True},
+    "sparse rows": {"sparse": True},
+    "dropout": {"dropout": 0.3},
+    "dropout before a slope from Z": {"dropout": [0.3, 0.6], "activation": "gelu"},
+    "dropout with Adam": {"dropout": 0.3, "optimizer": fastnn.Adam(0.01), "sparse": True},
+    "weights of samples": {"weights": True},
+    "summed gradients": {"reduction": "sum", "optimizer": fastnn.SGD(0.005)},
+    "no bias": {"bias": False},
+    "no bias, Adam": {"bias": False, "optimizer": fastnn.Adam(0.01)},
+    "no shuffling": {"shuffle": False},
+    "one layer": {"sizes": (17, 3)},
+    "one layer, Adam, sparse": {"sizes": (17, 3), "optimizer": fastnn.Adam(0.01), "sparse": True},
+    "one input": {"sizes": (1, 5, 3)},
+    "one output": {"sizes": (17, 21, 1), "output": "sigmoid", "loss": "binary_cross_entropy"},
+    "rows of 128 numbers": {"sizes": (17, 128, 256, 33), "optimizer": fastnn.Adam(0.001)},
+    "four layers": {"sizes": (17, 8, 9, 7, 3)},
+    "scaled input": {"input_scaling": (0.1, 2.0)},
+}  # fmt: skip
+
+
+def trained(
+    execution: str, *, sizes: tuple[int, ...] = SIZES, activation: str = "tanh",
+    output: str = "softmax", dtype: str = "float64", loss: str | None = None, rows: bool = False,
+    sparse: bool = False, weights: bool = False, bias: bool = True, dropout: Any = 0.0,
+    input_scaling: Any = None, n: int = 53, **named: Any,
+) -> tuple[Any, fastnn.History]:  # fmt: skip
+    """A network after a few epochs, and what was seen of them."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n, sizes[0])) * (rng.random((n, sizes[0])) < (0.2 if sparse else 2))
+    k = sizes[-1]
+    Y = rng.random((n, k))
+    if loss == "cross_entropy":
+        Y /= Y.sum(axis=1, keepdims=True)
+    is_of_labels = output == "softmax" and not rows and loss in (None, "cross_entropy")
+    net = fastnn.MLP(sizes, activation, output, bias, dropout=dropout, dtype=dtype, seed=1,
+                     input_scaling=input_scaling)  # fmt: skip
+    settings: dict[str, Any] = {"batch_size": 10, "epochs": 3, "optimizer": fastnn.SGD(0.05)}
+    history = net.fit(
+        X, rng.integers(0, k, n) if is_of_labels else Y, loss=loss, execution=execution,
+        sample_weight=rng.random(n) if weights else None, **settings | named,
+    )  # fmt: skip
+    return net, history
+
+
+def error(net: Any, other: Any) -> float:
+    """The largest difference of two networks' parameters, over the largest parameter."""
+    return float(np.abs(net.params - other.params).max() / np.abs(other.params).max())
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("case", CASES)
+def test_it_trains_as_the_layers_do(case: str, dtype: str) -> None:
+    expected, seen = trained("layers", dtype=dtype, **CASES[case])
+
+    net, history = trained("fused", dtype=dtype, **CASES[case])
+
+    optimizer = CASES[case].get("optimizer", fastnn.SGD())
+    is_wild = dtype == "float32" and not isinstance(optimizer, fastnn.SGD)
+    tolerance = ADAPTIVE if is_wild else TOLERANCE[dtype]
+    assert error(net, expected) < tolerance
+    np.testing.assert_allclose(history.loss, seen.loss, rtol=10 * tolerance)
+    np.testing.assert_allclose(history.accuracy, seen.accuracy, atol=1 / 53)  # one row of them
+    assert (net.epochs, net.steps) == (expected.epochs, expected.steps)
+    gaps = np.ones(net.params.size, bool)
+    for start, shape in zip(net.layout.offsets.values(), net.layout.shapes.values(), strict=True):
+        gaps[start : start + np.prod(shape)] = False
+    assert not net.params[gaps].any()
+
+
+@pytest.mark.parametrize("case", ["Adam", "dropout", "sparse rows", "no bias", "four layers",
+                                  "rows of 128 numbers", "batches of 2", "one by one, sparse",
+                                  "one by one, dense", "one by one, 256 wide"])  # fmt: skip
+def test_any_number_of_threads_gives_the_same_bytes(
+    case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fused, "ALONE", 0)
+    nets = []
+    for count in (1, 2, 3, 7):
+        monkeypatch.setenv("FASTNN_NUM_THREADS", str(count))
+        nets.append(trained("fused", dtype="float32", **CASES[case])[0])
+
+    for net in nets[1:]:
+        assert net.params.tobytes() == nets[0].params.tobytes()
+
+
+@pytest.mark.parametrize(
+    "case", ["Adam", "dropout", "sparse rows", "momentum", "one by one, sparse"]
+)
+def test_parts_of_an_epoch_change_nothing(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, _ = trained("fused", **CASES[case])
+    monkeypatch.setattr(fused, "SECONDS", 1e-9)  # a batch a part
+
+    net, history = trained("fused", **CASES[case])
+
+    assert net.params.tobytes() == whole.params.tobytes()
+    assert len(history.loss) == 3
+
+
+def test_400_steps_on_mnist_end_where_those_of_the_layers_do(mnist: Any) -> None:
+    (X, y), _ = mnist
+    for optimizer, dtype, tolerance in (
+        (fastnn.SGD(0.1, momentum=0.9), "float64", 1e-12), (fastnn.SGD(0.1), "float32", 5e-6),
+        (fastnn.Adam(), "float64", 1e-12), (fastnn.Adam(), "float32", 1e-4),
+    ):  # fmt: skip
+        nets = [fastnn.MLP([784, 50, 100, 10], dtype=dtype, seed=0) for _ in range(2)]
+        for net, execution in zip(nets, ("layers", "fused"), strict=True):
+            net.fit(X[:12_000], y[:12_000], optimizer=optimizer, batch_size=30, execution=execution)
+
+        assert error(nets[1], nets[0]) < tolerance, (optimizer, dtype)
+
+
+def test_what_it_cannot_do_is_refused_by_name_and_left_to_the_layers(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    asked: dict[str, Any] = {"optimizer": fastnn.SGD(0.1, clip_norm=1.0), "l2": 0.1}
+    with pytest.raises(ArgumentError, match="execution='fused' cannot do l2, clip_norm; use"):
+        trained("fused", **asked)
+
+    with caplog.at_level(logging.INFO, "fastnn"):
+        net, _ = trained("auto", **asked)
+
+    assert "layers, because fused cannot do l2, clip_norm" in caplog.text
+    expected, _ = trained("layers", **asked)
+    assert net.params.tobytes() == expected.params.tobytes()
+
+
+def test_callbacks_that_watch_batches_are_served_by_layers() -> None:
+    class Watching(fastnn.Callback):
+        batches = 0
+
+        def on_train_batch_end(self, batch: int, figures: dict[str, float]) -> None:
+            self.batches += 1
+
+    watching = Watching()
+
+    trained("auto", callbacks=[watching])
+
+    assert watching.batches == 18
+
+
+def test_a_run_that_diverges_leaves_the_network_as_the_epoch_began() -> None:
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(100, 4)) * 1e3, rng.normal(size=(100, 2))
+    net = fastnn.MLP([4, 8, 2], "relu", "identity", seed=0)
+    before = net.params.copy()
+
+    with pytest.raises(DivergenceError, match="in epoch 1, step"):
+        net.fit(X, Y, optimizer=fastnn.SGD(1e3), batch_size=10, execution="fused")
+
+    assert net.params.tobytes() == before.tobytes()
+    assert (net.epochs, net.steps) == (0, 0)
+
+
+def test_early_stopping_and_callbacks_between_epochs_see_the_weights() -> None:
+    class Doubling(fastnn.Callback):
+        def on_epoch_end(self, epoch: int, figures: dict[str, float]) -> None:
+            self.model.params *= 2
+
+    expected, seen = trained("layers", callbacks=[Doubling()], validation=0.2)
+
+    net, history = trained("fused", callbacks=[Doubling()], validation=0.2)
+
+    assert error(net, expected) < TOLERANCE["float64"]
+    np.testing.assert_allclose(history.val_loss, seen.val_loss, rtol=1e-12)
+
+
+NARROW = """
+import sys
+import numpy as np, fastnn
+X = np.random.default_rng(0).normal(size=(64, 40))
+for dtype in sys.argv[1:]:
+    nets = [fastnn.MLP([40, 21, 19, 3], "tanh", dtype=dtype, seed=0, dropout=0.2) for _ in range(2)]
+    for net, execution in zip(nets, ("layers", "fused")):
+        net.fit(X, np.arange(64) % 3, batch_size=10, epochs=3, execution=execution,
+                optimizer=fastnn.Adam(0.01))
+    off = np.abs(nets[0].params - nets[1].params).max()
+    print(off < {"float32": 1e-4, "float64": 1e-13}[dtype])
+from fastnn_kernels import simd
+print(simd.BYTES, simd.TILE)
+"""
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """Of a new process that finds this package."""
+    return os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'kernels'}"} | changes
+
+
+@pytest.mark.skipif(config.CPU_NAME is not None, reason="the machine is restricted already")
+@pytest.mark.parametrize(
+    ("features", "width", "dtype"), [("avx2", "32 12", "float32"), ("", "16 12", "float64")]
+)
+def test_machines_with_narrower_vectors_train_alike(
+    features: str, width: str, dtype: str, tmp_path: Path
+) -> None:
+    if not os.uname().machine.startswith("x86"):
+        pytest.skip("the features are those of x86")
+    done = subprocess.run(
+        [sys.executable, "-c", NARROW, dtype],
+        capture_output=True, text=True, timeout=300, check=True,
+        env=environment(
+            FASTNN_CACHE=str(tmp_path), NUMBA_CPU_NAME="haswell" if features else "generic",
+            NUMBA_CPU_FEATURES="+avx2,+fma,+avx,+sse4.2" if features else "",
+        ),
+    )  # fmt: skip
+
+    assert done.stdout.split("\n")[:2] == ["True", width]
+
+
+def test_blas_takes_as_many_threads_as_the_process_may() -> None:
+    ask = ("import fastnn, numpy, threadpoolctl; fastnn.get_backend();"
+           "print({p['num_threads'] for p in threadpoolctl.threadpool_info()})")  # fmt: skip
+
+    for count in ("1", "3"):
+        done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True,
+                              check=True, env=environment(FASTNN_NUM_THREADS=count))  # fmt: skip
+
+        assert done.stdout == f"{{{count}}}\n"
+
+
+def test_the_number_of_threads_is_what_the_process_may_use(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("FASTNN_NUM_THREADS", raising=False)
+    monkeypatch.setattr(threads, "_CGROUP", tmp_path)
+    monkeypatch.setattr(threads, "_cores", lambda: 8)
+    assert threads.thread_count() == 8
+    (tmp_path / "cpu.max").write_text("max 100000\n")
+    assert threads.thread_count() == 8
+    (tmp_path / "cpu.max").write_text("250000 100000\n")
+    assert threads.thread_count() == 3
+
+    monkeypatch.setenv("FASTNN_NUM_THREADS", "5")
+    assert threads.thread_count() == 5
+    for wrong in ("0", "two", "-1", ""):
+        monkeypatch.setenv("FASTNN_NUM_THREADS", wrong)
+        with pytest.raises(ArgumentError, match=f"FASTNN_NUM_THREADS is '{wrong}', need"):
+            threads.thread_count()

@@ -21,7 +21,7 @@ from fastnn_kernels.jit import inner, jit
 
 PART = np.dtype(integers(
     "thread threads first columns width half row d k wide W b V c Z D z f G X T logits slopes sums "
-    "apart activate slope"
+    "apart spare activate slope"
 ))  # fmt: skip
 """What one thread has: `columns` of the hidden layer from `first` on, which fill `width` vectors.
 
@@ -29,7 +29,7 @@ W (d, row), b (row): of the hidden layer; V (k, row): the output layer's weights
 c (k): its biases, the same in all threads.  Z, D (CHUNK, row), z, f (row): see above, f = f(z).
 G (CHUNK, CHUNK), X (CHUNK, d) and T = X^T, zero where there is no number.  logits, slopes: (k,),
 padded to `wide`.  sums: (2, 2, k) that both threads have, `apart` from each other: the halves of
-the logits, and of the next ones.
+the logits, and of the next ones.  spare: (2,), for what another thread tells.
 half: of the width, what comes first in the sums; a single thread takes both halves.
 activate, slope: addresses.  b, c: 0 without biases, where zeros lie.
 """
@@ -132,7 +132,10 @@ def _losses(S, job, part, i, labels, Y, w, scale, losses, hits):
     k = part.k
     logits, D = matrix(S, part.logits, 1, k), matrix(S, part.slopes, 1, k)
     y, w = vector(labels, i, 1), vector(w, i, 1)
-    losses, hits = vector(losses, i, 1), vector(hits, i, 1)
+    if part.thread:  # the first one writes them: a cache line that two write is slow
+        losses, hits = vector(S, part.spare, 1), vector(S, part.spare + 1, 1)
+    else:
+        losses, hits = vector(losses, i, 1), vector(hits, i, 1)
     if job.takes == LABELS:
         softmax_cross_entropy(S, part.logits, part.slopes, part.wide, k, y, w, scale, losses, hits)
         return

@@ -32,7 +32,7 @@ class Samples(Trainer):
             sizes = {
                 "W": d * row, "V": k * row, "Z": CHUNK * row, "D": CHUNK * row, "z": row,
                 "G": CHUNK * CHUNK, "X": 0 if plan.is_sparse else CHUNK * d, "T": d * CHUNK,
-                "logits": wide, "slopes": wide,
+                "logits": wide, "slopes": wide, "spare": 2,
             }  # fmt: skip
             for name, size in sizes.items():
                 part[name] = room.take(size)

@@ -50,6 +50,26 @@ def matrix(typing_context, array, place, n, m):
     return _view(types.Array(array.dtype, 2, "C"), array, place, n, m)
 
 
+LOCAL = 2048  # numbers: few beside the smallest stack that a thread has
+
+
+@intrinsic
+def local(typing_context, dtype):
+    """(LOCAL,) numbers on the stack, for the calling function alone; memory of its own is dear."""
+    view_type = types.Array(dtype.dtype, 1, "C")
+
+    def codegen(context, builder, signature, args):
+        size, count = (context.get_constant(types.intp, n)
+                       for n in (view_type.dtype.bitwidth // 8, LOCAL))  # fmt: skip
+        view = context.make_array(view_type)(context, builder)
+        data = cgutils.alloca_once(builder, context.get_data_type(view_type.dtype), count)
+        nobody = ir.Constant(view.meminfo.type, None)
+        populate_array(view, data, [count], [size], size, nobody)
+        return view._getvalue()
+
+    return view_type(dtype), codegen
+
+
 def _view(view_type: Any, array: Any, *places: Any) -> Any:
     def codegen(context, builder, signature, args):
         pointer = context.make_array(array)(context, builder, value=args[0]).data

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from llvmlite import ir
+from llvmlite.binding import llvm_version_info
 from numba import types
 from numba.core import cgutils, config
 from numba.core.codegen import get_host_cpu_features
@@ -25,6 +26,9 @@ BYTES = 64 if "+avx512f" in _FEATURES else 32 if "+avx2" in _FEATURES else 16  #
 # Vectors of a tile that is kept in registers: AVX-512 and NEON have 32, others 16, and
 # a row of B and an element of A need theirs.
 TILE = 24 if BYTES == 64 or "+neon" in _FEATURES else 12
+
+# One instruction puts the marked lanes of a vector side by side, if LLVM can name it.
+COMPRESSES = BYTES == 64 and llvm_version_info >= (20,)
 
 _INDEX, _INT32 = ir.IntType(64), ir.IntType(32)
 
@@ -72,6 +76,33 @@ class _Code:
         name = f"llvm.fmuladd.v{self.lanes}f{8 * self.number_bytes}"
         function = cgutils.get_or_insert_function(self.builder.module, ternary, name)
         return self.builder.call(function, [x, y, z])
+
+    def first_lanes(self, count: Any) -> Any:
+        """A mask of so many lanes."""
+        indices = ir.VectorType(_INDEX, self.lanes)
+        one = self.builder.insert_element(ir.Constant(indices, ir.Undefined), count, _INT32(0))
+        lanes = ir.Constant(ir.VectorType(_INT32, self.lanes), [0] * self.lanes)
+        counts = self.builder.shuffle_vector(one, one, lanes)
+        return self.builder.icmp_signed("<", ir.Constant(indices, list(range(self.lanes))), counts)
+
+    def load_some(self, mask: Any, array: Any, place: Any) -> Any:
+        """Of a mask's lanes; the others are zero and not read."""
+        return self._masked("load", self.vector, array, place, mask, self.zero)
+
+    def store_some(self, mask: Any, value: Any, array: Any, place: Any) -> None:
+        self._masked("store", ir.VoidType(), array, place, mask, value)
+
+    def _masked(self, what: str, result: Any, array: Any, place: Any, mask: Any, value: Any) -> Any:
+        pointer = self.builder.gep(array, [place])
+        pointer = self.builder.bitcast(pointer, self.vector.as_pointer())
+        align = _INT32(self.number_bytes)
+        arguments = [pointer, align, mask, value]
+        if what == "store":
+            arguments = [value, pointer, align, mask]
+        name = f"llvm.masked.{what}.v{self.lanes}f{8 * self.number_bytes}.p0"
+        kind = ir.FunctionType(result, [argument.type for argument in arguments])
+        function = cgutils.get_or_insert_function(self.builder.module, kind, name)
+        return self.builder.call(function, arguments)
 
     @property
     def zero(self) -> Any:
@@ -238,6 +269,103 @@ def dot(typing_context, S, a, b, width):
         return code.sum_of_lanes(builder.load(total))
 
     return S.dtype(S, *[types.intp] * 3), codegen
+
+
+@intrinsic
+def nonzero(typing_context, A, a, columns, base, q):
+    """columns[q:] = base + those lanes of the vector A[a] that are not zero; returns q past them.
+
+    NaN is not zero.  What follows up to a whole vector of columns is spoiled.
+    """
+
+    def codegen(context, builder, signature, args):
+        A, a, columns, base, q = args
+        code = _Code(context, builder, signature.args[0])
+        A, columns = code.pointer(signature.args[0], A), code.pointer(signature.args[2], columns)
+        n = code.lanes
+        integers, bits = ir.VectorType(_INT32, n), ir.VectorType(ir.IntType(1), n)
+        is_nonzero = builder.fcmp_unordered("une", code.load(A, a), code.zero)
+        first = builder.insert_element(
+            ir.Constant(integers, ir.Undefined), builder.trunc(base, _INT32), _INT32(0)
+        )
+        first = builder.shuffle_vector(first, first, ir.Constant(integers, [0] * n))
+        numbers = builder.add(first, ir.Constant(integers, list(range(n))))
+        compress = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(integers, [integers, bits, integers]),
+            f"llvm.experimental.vector.compress.v{n}i32",
+        )  # fmt: skip
+        found = builder.call(compress, [numbers, is_nonzero, ir.Constant(integers, ir.Undefined)])
+        target = builder.bitcast(builder.gep(columns, [q]), integers.as_pointer())
+        builder.store(found, target, align=4)
+        count = builder.ctpop(builder.bitcast(is_nonzero, ir.IntType(n)))
+        return builder.add(q, builder.zext(count, _INDEX))
+
+    return types.intp(A, types.intp, columns, types.intp, types.intp), codegen
+
+
+def row_tile(vectors: int, sets: int) -> Any:
+    """C[c] = the sum over q in first..end of A[columns[q]] W[w + columns[q] w_row].
+
+    Of the last vector, only `last` numbers are read and written.  The terms go to so many sets
+    of sums in turn, since an addition waits for the one before it.
+    """
+
+    def product(typing_context, A, columns, first, end, W, w, w_row, last, C, c):
+        def codegen(context, builder, signature, args):
+            A, columns, first, end, W, w, w_row, last, C, c = args
+            code = _Code(context, builder, signature.args[0])
+            A, columns, W, C = (code.pointer(signature.args[i], args[i]) for i in (0, 1, 4, 8))
+            sums = [code.variables([code.zero] * vectors) for _ in range(sets)]
+            is_there = code.first_lanes(last)
+
+            def add(q: Any, totals: list[Any]) -> None:
+                column = _column(builder, columns, q)
+                row, x = code.at(w, column, w_row), code.element(A, column)
+                for v, total in enumerate(totals):
+                    place = code.at(row, 0, w_row, v)
+                    is_last = v == vectors - 1
+                    row_part = (
+                        code.load_some(is_there, W, place) if is_last else code.load(W, place)
+                    )
+                    builder.store(code.multiply_add(x, row_part, builder.load(total)), total)
+
+            turns = builder.udiv(builder.sub(end, first), _INDEX(sets))
+            with code.loop(_INDEX(0), turns) as turn:
+                q = code.at(first, turn, _INDEX(sets))
+                for s, totals in enumerate(sums):
+                    add(builder.add(q, _INDEX(s)), totals)
+            with code.loop(code.at(first, turns, _INDEX(sets)), end) as q:
+                add(q, sums[0])
+            for v in range(vectors):
+                total = builder.load(sums[0][v])
+                for totals in sums[1:]:
+                    total = builder.fadd(total, builder.load(totals[v]))
+                place = code.at(c, 0, w_row, v)
+                if v < vectors - 1:
+                    code.store(total, C, place)
+                else:
+                    code.store_some(is_there, total, C, place)
+            return context.get_dummy_value()
+
+        integer = types.intp
+        kinds = A, columns, integer, integer, W, integer, integer, integer, C, integer
+        return types.none(*kinds), codegen
+
+    return _named(product, vectors, sets)
+
+
+@intrinsic
+def copy(typing_context, A, a, count, C, c):
+    """The vector C[c] = A[a]; only so many numbers are read, the others are zero."""
+
+    def codegen(context, builder, signature, args):
+        A, a, count, C, c = args
+        code = _Code(context, builder, signature.args[0])
+        A, C = code.pointer(signature.args[0], A), code.pointer(signature.args[3], C)
+        code.store(code.load_some(code.first_lanes(count), A, a), C, c)
+        return context.get_dummy_value()
+
+    return types.none(A, types.intp, types.intp, C, types.intp), codegen
 
 
 @intrinsic

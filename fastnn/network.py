@@ -25,6 +25,7 @@ from fastnn.layout import Layout
 from fastnn.losses import Loss
 from fastnn.metrics import checked as checked_metrics
 from fastnn.optimizers import Optimizer
+from fastnn.prediction import Prediction, prediction
 from fastnn.schedules import Schedule
 from fastnn.settings import Settings
 from fastnn.streams import Purpose, checked_seed, generator
@@ -98,6 +99,7 @@ class MLP:
         self.layout = Layout(self.architecture.shapes, self.dtype.itemsize)
         self.params = self.backend.zeros(self.layout.size)
         self._tensors = self.layout.views(self.params)
+        self._predictions: dict[str, Prediction | None] = {}  # by the output's activation
 
     @classmethod
     def from_params(
@@ -226,8 +228,19 @@ class MLP:
             return (Z[..., 0] > 0).astype(np.int64)
         return Z.argmax(axis=-1)
 
-    @on_its_device
     def _run(self, X: Any, head: str, batch_size: int | None) -> Array:
+        try:
+            fast = self._predictions[head]
+        except KeyError:
+            fast = self._predictions[head] = prediction(self, head)
+        if fast is not None and batch_size is None and (A := fast.row(X)) is not None:
+            return A
+        return self._run_rows(X, head, batch_size, fast)
+
+    @on_its_device
+    def _run_rows(
+        self, X: Any, head: str, batch_size: int | None, fast: Prediction | None
+    ) -> Array:
         backend = self.backend
         if batch_size is None:
             block = backend.block(max(self.sizes))
@@ -235,6 +248,8 @@ class MLP:
             block = count("batch_size", batch_size)
         X = placed(X, "X", backend)
         one = X.ndim == 1 and X.shape == (self.sizes[0],)
+        if fast is not None and (A := fast.rows(X[None] if one else X)) is not None:
+            return A[0] if one else A
         rows = Rows(X[None] if one else X, self.sizes[0], self.scaling, backend)
         stays = isinstance(X, backend.xp.ndarray)
         out = (backend.xp if stays else np).empty((len(rows), self.sizes[-1]), self.dtype)
@@ -401,7 +416,7 @@ class MLP:
 
     @on_its_device
     def __getstate__(self) -> dict[str, Any]:
-        derived = ("backend", "layout", "_tensors")
+        derived = ("backend", "layout", "_tensors", "_predictions")
         state = {name: value for name, value in vars(self).items() if name not in derived}
         return state | {"device": self.device, "params": self.backend.asnumpy(self.params)}
 

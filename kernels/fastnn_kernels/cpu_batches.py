@@ -23,13 +23,14 @@ class Batches(Trainer):
         self.network = network = np.zeros(len(plan.sizes) - 1, cpu_training.LAYER)
         network["d"], network["m"] = plan.sizes[:-1], plan.sizes[1:]
         network["vectors"] = vectors[1:]
-        network["width"] = [room.row(n) for n in vectors[1:]]
+        network["width"] = [room.width(m) for m in plan.sizes[1:]]
         room.take(max(network["width"]) + lanes)  # the zeros
         self.job["one"] = room.take(1)
         self._place_weights(vectors)
         self._words = np.empty(self._place_rows(), np.uint32)
         self._place_work()
-        self.S = room.vector()
+        self.S = room.vector(room.end)
+        self.S[:] = 0
         self.S[self.job["one"]] = 1
 
     def call(self, thread: int, counts: Array, *arguments: Any) -> None:
@@ -56,13 +57,13 @@ class Batches(Trainer):
 
     def _place_weights(self, vectors: list[int]) -> None:
         """Parameters, and as far apart the gradients and what the optimizer keeps."""
-        plan, room = self.plan, self.room
+        plan, room, lanes = self.plan, self.room, self.room.lanes
         threads = min(plan.threads, vectors[1]) if len(vectors) > 2 else 1
         self.parts = np.zeros(threads, cpu_training.PART)
         first = room.end
         bounds = [vectors[1] * t // threads for t in range(threads + 1)]
         for part, (v, end) in zip(self.parts, pairwise(bounds), strict=True):
-            part["first"], part["width"], part["W_row"] = v, end - v, room.row(end - v)
+            part["first"], part["width"], part["W_row"] = v, end - v, room.width((end - v) * lanes)
             part["W"] = room.take(plan.sizes[0] * part["W_row"])
         for k, layer in enumerate(self.network):
             layer["W_row"] = layer["width"]

@@ -20,7 +20,7 @@ class Samples(Trainer):
         super().__init__(plan)
         room, d, k = self.room, plan.sizes[0], plan.sizes[-1]
         self.parts = parts = np.zeros(len(plan.dual_columns), cpu_dual.PART)
-        row = room.row(max(width for _, _, width in plan.dual_columns))
+        row = room.width(room.lanes * max(width for _, _, width in plan.dual_columns))
         wide = -(-k // room.lanes) * room.lanes
         room.take(max(row, CHUNK, k))  # the zeros
         self.job["one"] = room.take(CHUNK)
@@ -46,7 +46,8 @@ class Samples(Trainer):
             for field, function in plan.layer_functions(plan.activations[0]).items():
                 part[field] = address(*function)
         self._masks = np.zeros((len(parts), d), np.uint64)
-        self.S = room.vector()
+        self.S = room.vector(room.end)
+        self.S[:] = 0
         self.S[int(self.job["one"][0]) :][:CHUNK] = 1
 
     def call(self, thread: int, counts: Array, *arguments: Any) -> None:

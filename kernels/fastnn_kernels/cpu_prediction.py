@@ -1,0 +1,172 @@
+"""Prediction: rows of X to outputs, in one compiled call for a few rows and for many.
+
+As in training, one compiled function per float type serves every network, and LAYER says where
+its parts lie and which activations they have.  Zeros of X are left out where there are many.
+
+A few rows are multiplied one by one with the network's own parameters; many rows in blocks,
+which stay in the cache from layer to layer, with weights laid out in S as for training.
+"""
+
+import numpy as np
+from numba.extending import register_jitable
+
+from fastnn_kernels import cpu, simd
+from fastnn_kernels.calls import LOCAL, call, local, matrix, vector
+from fastnn_kernels.jit import inner, jit
+from fastnn_kernels.simd import COMPRESSES
+
+LAYER = np.dtype([(name, np.int64) for name in ("d", "m", "W", "b", "z", "width", "activate")])
+"""One layer: Z = X W, A = f(Z + b); X (., d), W (d, m).
+
+W, b: places of parameters.  z: a place for Z, and then for A.  width: from row to row of Z and,
+of many rows, of W.  activate: the address of a BiasActivation.
+"""
+
+JOB = np.dtype([(name, np.int64) for name in ("rows", "X", "multiply")])
+"""Of many rows: how many make a block, a place for a block of X, and an address."""
+
+SPARSE = 0.35  # of a block's X not zero: from here on skipping zeros takes longer
+
+
+@jit
+def predict_few(X, out, P, network, room):
+    """out (n, k) of X (n, d), row by row, from the flat parameters P; whether X is finite.
+
+    room: floats for what is between; places of Z are in it, and it begins with zeros, the biases
+    of layers without, whose b is -1.
+    """
+    S, columns = local(X.dtype), local(np.int32)
+    if room > LOCAL:
+        S, columns = np.empty(room, X.dtype), np.empty(room, np.int32)
+    for j in range(network[0].z):
+        S[j] = 0
+    for i in range(X.shape[0]):
+        if not _is_finite(X, i):
+            return False
+        A = vector(X, i * X.shape[1], X.shape[1])
+        for index in range(network.size):
+            layer = network[index]
+            Z, z = S, layer.z
+            if index + 1 == network.size:
+                Z, z = vector(out, 0, out.size), i * layer.m
+            end = _nonzero(A, layer.d, columns, 0)
+            _row_product(A, columns, 0, end, P, layer.W, layer.m, layer.m, Z, z)
+            b = vector(P, layer.b, layer.m) if layer.b >= 0 else vector(S, 0, layer.m)
+            T = matrix(Z, z, 1, layer.m)
+            call(layer.activate, (T, b, T))
+            A = vector(Z, z, layer.m)
+    return True
+
+
+@jit
+def pack(P, few, S, many):
+    """The weights from P to S, in rows of whole vectors, whose ends are zero."""
+    for index in range(few.size):
+        source, target = few[index], many[index]
+        for k in range(source.d):
+            row, place = source.W + k * source.m, target.W + k * target.width
+            _copy(P, row, source.m, S, place, target.width)
+        if source.b >= 0:
+            _copy(P, source.b, source.m, S, target.b, target.width)
+
+
+@inner
+def _copy(A, a, size, C, c, width):
+    """C[c] (width,) = A[a] (size,) and zeros, in whole vectors."""
+    for j in range(0, width, simd.lanes(A)):
+        simd.copy(A, a + j, size - j, C, c + j)
+
+
+@jit
+def predict_many(X, out, S, columns, network, jobs, room):
+    """out (n, k) of X (n, d), in blocks; whether X is finite.
+
+    S holds the weights and, from `room` on, the block's X and Z; it begins with zeros.  columns:
+    room for the rows of a block and one, its numbers, and a vector.
+    """
+    job, last = jobs[0], network[network.size - 1]
+    for r in range(0, X.shape[0], job.rows):
+        rows = min(job.rows, X.shape[0] - r)
+        if not _first_layer(X, S, columns, network[0], job, room, r, rows):
+            return False
+        for index in range(1, network.size):
+            before, layer = network[index - 1], network[index]
+            A = matrix(S, room + before.z, rows, before.width)
+            call(before.activate, (A, vector(S, before.b, before.width), A))
+            call(job.multiply, (S, rows, layer.width // simd.lanes(S), layer.d,
+                                room + before.z, before.width, 1, layer.W, layer.width,
+                                room + layer.z, layer.width, 0, 0))  # fmt: skip
+        for i in range(rows):
+            for j in range(last.m):
+                out[r + i, j] = S[room + last.z + i * last.width + j]
+        T = matrix(out, r * last.m, rows, last.m)
+        call(last.activate, (T, vector(S, last.b, last.m), T))
+    return True
+
+
+@inner
+def _first_layer(X, S, columns, layer, job, room, r, rows):
+    """Z of rows r to r + rows, sparse or dense; whether they are finite."""
+    d, end = layer.d, job.rows + 1
+    columns[0] = end
+    for i in range(rows):
+        if not _is_finite(X, r + i):
+            return False
+        end = _nonzero(vector(X, (r + i) * d, d), d, columns, end)
+        columns[i + 1] = end
+    z, x = room + layer.z, room + job.X
+    if end - columns[0] <= SPARSE * d * rows:
+        for i in range(rows):
+            _row_product(vector(X, (r + i) * d, d), columns, columns[i], columns[i + 1],
+                         S, layer.W, layer.width, layer.width, S, z + i * layer.width)  # fmt: skip
+        return True
+    for i in range(rows):
+        _copy(vector(X, 0, X.size), (r + i) * d, d, S, x + i * d, d)
+    call(job.multiply, (S, rows, layer.width // simd.lanes(S), d, x, d, 1,
+                        layer.W, layer.width, z, layer.width, 0, 0))  # fmt: skip
+    return True
+
+
+@inner
+def _nonzero(A, n, columns, end):
+    """columns[end:] = where A is not zero; returns the end of them."""
+    j, lanes = 0, simd.lanes(A)
+    while j + lanes <= n and COMPRESSES:
+        end = simd.nonzero(A, j, columns, j, end)
+        j += lanes
+    while j < n:
+        columns[end] = j
+        end += A[j] != 0
+        j += 1
+    return end
+
+
+_four, _two, _one = simd.row_tile(4, 2), simd.row_tile(2, 4), simd.row_tile(1, 4)
+
+
+@inner
+def _row_product(A, columns, first, end, W, w, w_row, m, C, c):
+    """C[c] (m,) = A W[w], where A is not zero."""
+    lanes, j = simd.lanes(C), 0
+    while j < m:
+        vectors = (m - j + lanes - 1) // lanes
+        if vectors >= 4:
+            last = min(lanes, m - j - 3 * lanes)
+            _four(A, columns, first, end, W, w + j, w_row, last, C, c + j)
+            j += 4 * lanes
+        elif vectors >= 2:
+            last = min(lanes, m - j - lanes)
+            _two(A, columns, first, end, W, w + j, w_row, last, C, c + j)
+            j += 2 * lanes
+        else:
+            _one(A, columns, first, end, W, w + j, w_row, m - j, C, c + j)
+            j += lanes
+
+
+@register_jitable(**cpu.IN_ANY_ORDER)
+def _is_finite(X, i):
+    """Whether row i is: infinity and NaN times zero are NaN."""
+    total = zero = X.dtype.type(0)
+    for j in range(X.shape[1]):
+        total += X[i, j] * zero
+    return total == zero

@@ -211,7 +211,7 @@ class MLP:
         Safe in many threads at a time.  Raises ShapeError, DTypeError, DataError, DeviceError,
         and ArgumentError for the batch size.
         """
-        return self._run(X, self.output, batch_size)
+        return self._run(X, self.architecture.output, batch_size)
 
     __call__ = predict
 
@@ -233,8 +233,10 @@ class MLP:
             fast = self._predictions[head]
         except KeyError:
             fast = self._predictions[head] = prediction(self, head)
-        if fast is not None and batch_size is None and (A := fast.row(X)) is not None:
-            return A
+        if fast is not None and batch_size is None:
+            A = fast.row(X)
+            if A is not None:
+                return A
         return self._run_rows(X, head, batch_size, fast)
 
     @on_its_device

@@ -2,8 +2,10 @@
 
 The result is that of the layers up to rounding, whatever the number of threads.  What is not
 plain, such as an X that has to be refused, is left to the layers: then the result is None.
+Weights are read at each call, so that what is written into them counts at once.
 """
 
+import sys
 from _thread import start_new_thread
 from contextlib import suppress
 from threading import Lock
@@ -17,7 +19,9 @@ from fastnn.threads import thread_count
 if TYPE_CHECKING:
     from fastnn.network import MLP
 
-FEW = 16  # rows, up to which the weights are not laid out anew
+FEW = 4  # rows, up to which the weights are not laid out anew
+FEWER = 2  # the same, of weights beyond the cache
+CACHE = 2**20  # bytes of weights; of more, the products of many rows are better left to BLAS
 CHUNK = 8  # blocks of rows that are converted at once
 ALONE = 4e7  # operations that one thread does as soon as two
 
@@ -48,23 +52,30 @@ class Prediction:
         self.scaling, self.dtype = net.scaling, net.dtype
         self.d, self.k = net.sizes[0], net.sizes[-1]
         self.operations = 2 * net.layout.count  # of a row
+        self.most = FEWER if self.predictor.bytes > CACHE else sys.maxsize  # rows
         # One row costs 2 us, and each name that is looked up for it 20 ns.
         self.predict_few = self.predictor.predict_few
         self.P, self.layers = net.params, self.predictor.layers[0]
         self.room = self.predictor.few_room
-        self.row_shape, self.out_shape = (1, self.d), (1, self.k)
+        self.row_shape, self.sample_shape, self.out_shape = (1, self.d), (self.d,), (1, self.k)
+        self.ready_type = net.dtype if net.scaling is None else None  # of what needs no conversion
 
     def row(self, X: Any) -> Array | None:
-        """Outputs (1, k) for a row (1, d) that needs no conversion."""
-        if type(X) is np.ndarray and X.shape == self.row_shape and self._is_ready(X):
+        """Outputs for a row (1, d) or (d,) that needs no conversion."""
+        if type(X) is not np.ndarray:
+            return None
+        if X.shape == self.row_shape and X.dtype is self.ready_type and X.flags.carray:
             out = np.empty(self.out_shape, self.dtype)
-            if self.predict_few(X, out, self.P, self.layers, self.room):
-                return out
+            is_finite = self.predict_few(X, out, self.P, self.layers, self.room)
+            return out if is_finite else None
+        if X.shape == self.sample_shape:
+            A = self.row(X.reshape(self.row_shape))
+            return None if A is None else A[0]
         return None
 
     def rows(self, X: Array) -> Array | None:
         """Outputs (n, k) for X (n, d) of real numbers."""
-        if X.ndim != 2 or X.shape[1] != self.d:
+        if X.ndim != 2 or X.shape[1] != self.d or len(X) > self.most:
             return None
         out = np.empty((len(X), self.k), self.dtype)
         if len(X) > FEW:
@@ -111,12 +122,9 @@ class Prediction:
 
     def _ready(self, X: Array) -> Array:
         """Scaled, in the network's type, and laid out as the compiled functions want it."""
-        if self._is_ready(X):
+        if X.dtype is self.ready_type and X.flags.carray:
             return X
         with np.errstate(all="ignore"):
             if self.scaling is not None:
                 X = self.scaling(X, self.dtype)
             return np.require(X, self.dtype, ["C", "A", "W"])
-
-    def _is_ready(self, X: Array) -> bool:
-        return X.dtype is self.dtype and X.flags.carray and self.scaling is None

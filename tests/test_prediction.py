@@ -24,11 +24,11 @@ Array = np.ndarray[Any, Any]
 
 ROOT = Path(__file__).parent.parent
 FEW = predictions.FEW
-# Sums of up to 400 terms, each rounded; a probability has an absolute error.
+# Sums of 400 terms, each rounded, of more in proportion; a probability has an absolute error.
 TOLERANCE = {"float32": 1e-6, "float64": 1e-14}
 SIZES: list[tuple[int, ...]] = [
     (17, 21, 19, 3), (17, 3), (1, 1), (1, 5, 2), (16, 32, 64, 16), (33, 128, 17),
-    (400, 100, 70, 10), (7, 6, 5, 4, 3, 2),
+    (400, 100, 70, 10), (7, 6, 5, 4, 3, 2), (2100, 5),
 ]  # fmt: skip
 
 
@@ -72,6 +72,7 @@ def test_it_is_the_formula(sizes: tuple[int, ...], dtype: str, fast_only: None) 
     net = network(sizes, "tanh", dtype=dtype)
     params = [(net.weights[k].astype(float), net.biases[k].astype(float))
               for k in range(len(sizes) - 1)]  # fmt: skip
+    tolerance = TOLERANCE[dtype] * max(1, sizes[0] / 400)
     for n in (0, 1, 2, FEW, FEW + 1, 47, 49, 600):
         for density in (0.1, 1.0):
             X = rows(n, sizes[0], dtype, density)
@@ -85,9 +86,9 @@ def test_it_is_the_formula(sizes: tuple[int, ...], dtype: str, fast_only: None) 
 
             assert got.dtype == dtype
             np.testing.assert_allclose(
-                got, E / E.sum(axis=1, keepdims=True), rtol=0, atol=TOLERANCE[dtype]
+                got, E / E.sum(axis=1, keepdims=True), rtol=0, atol=tolerance
             )
-            np.testing.assert_allclose(net.logits(X), Z, rtol=0, atol=30 * TOLERANCE[dtype])
+            np.testing.assert_allclose(net.logits(X), Z, rtol=0, atol=30 * tolerance)
             np.testing.assert_array_equal(net.classify(X), net.logits(X).argmax(axis=1))
 
 
@@ -277,7 +278,7 @@ def test_nan_among_the_weights_comes_out() -> None:
 
 
 def test_nobody_waits_for_compilation(tmp_path: Path) -> None:
-    predictions.planned(network(), "softmax").compile()
+    network(activation="identity", output="identity")
 
     here, elsewhere = run(PREDICT), run(PREDICT, FASTNN_CACHE=str(tmp_path))
 
@@ -288,10 +289,10 @@ def test_nobody_waits_for_compilation(tmp_path: Path) -> None:
 PREDICT = """
 import fastnn
 from numba.core import event
-net = fastnn.MLP([4, 5, 3], seed=0)
+net = fastnn.MLP([4, 5, 3], "identity", "identity")
 with event.install_recorder("numba:compile") as compiled:
     net.predict([[1.0, 2, 3, 4]])
-if net._predictions["softmax"] is None:
+if net._predictions["identity"] is None:
     print("layers")
 else:
     print("in one call, compiled", len(compiled.buffer))

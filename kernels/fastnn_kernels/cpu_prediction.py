@@ -38,8 +38,9 @@ def predict_few(X, out, P, network, room):
     S, columns = local(X.dtype), local(np.int32)
     if room > LOCAL:
         S, columns = np.empty(room, X.dtype), np.empty(room, np.int32)
-    for j in range(network[0].z):
-        S[j] = 0
+    if network[0].b < 0:
+        for j in range(network[0].z):
+            S[j] = 0
     for i in range(X.shape[0]):
         if not _is_finite(X, i):
             return False
@@ -106,24 +107,34 @@ def predict_many(X, out, S, columns, network, jobs, room):
 
 @inner
 def _first_layer(X, S, columns, layer, job, room, r, rows):
-    """Z of rows r to r + rows, sparse or dense; whether they are finite."""
-    d, end = layer.d, job.rows + 1
-    columns[0] = end
-    for i in range(rows):
-        if not _is_finite(X, r + i):
-            return False
-        end = _nonzero(vector(X, (r + i) * d, d), d, columns, end)
-        columns[i + 1] = end
-    z, x = room + layer.z, room + job.X
-    if end - columns[0] <= SPARSE * d * rows:
+    """Z of rows r to r + rows; whether they are finite."""
+    d, z, x, numbers = layer.d, room + layer.z, room + job.X, vector(X, 0, X.size)
+    if _find_nonzero(X, columns, job.rows + 1, r, rows):
         for i in range(rows):
+            if not _is_finite(X, r + i):
+                return False
             _row_product(vector(X, (r + i) * d, d), columns, columns[i], columns[i + 1],
                          S, layer.W, layer.width, layer.width, S, z + i * layer.width)  # fmt: skip
         return True
     for i in range(rows):
-        _copy(vector(X, 0, X.size), (r + i) * d, d, S, x + i * d, d)
+        if not _is_finite(X, r + i):
+            return False
+        _copy(numbers, (r + i) * d, d, S, x + i * d, d)
     call(job.multiply, (S, rows, layer.width // simd.lanes(S), d, x, d, 1,
                         layer.W, layer.width, z, layer.width, 0, 0))  # fmt: skip
+    return True
+
+
+@inner
+def _find_nonzero(X, columns, start, r, rows):
+    """Row i of r to r + rows has its in columns[columns[i] : columns[i + 1]]; False if too many."""
+    end, d = start, X.shape[1]
+    columns[0] = end
+    for i in range(rows):
+        end = _nonzero(vector(X, (r + i) * d, d), d, columns, end)
+        columns[i + 1] = end
+        if end - start > SPARSE * d * rows:
+            return False
     return True
 
 

@@ -16,7 +16,7 @@ Space = tuple[Array, Array]
 Function = tuple[Any, ...]  # a jit function, and the types of its arguments
 
 _BLOCK = 48  # rows, whose X and Z stay in a core's cache from layer to layer
-_CACHED = 2**17  # bytes of X in a block of fewer wide rows
+_CACHED = 2**18  # bytes of X in a block of fewer wide rows
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ class Predictor:
         for layer in many:
             layer["z"] = room.take(rows * layer["width"]) - self._weights
         self._part, self._columns = room.end - self._weights, rows * (d + 1) + 1 + lanes
-        self.block = rows
+        self.block, self.bytes = rows, self._weights * plan.dtype.itemsize
 
     def space(self, parts: int) -> Space:
         """To predict in so many parts at a time; not set."""

@@ -22,13 +22,16 @@ if TYPE_CHECKING:
 FEW = 4  # rows, up to which the weights are not laid out anew
 FEWER = 2  # the same, of weights beyond the cache
 CACHE = 2**20  # bytes of weights; of more, the products of many rows are better left to BLAS
-CHUNK = 8  # blocks of rows that are converted at once
+TOO_MANY = 2**22  # bytes of weights that stay in no core's cache: one thread reads them too slowly
+CHUNK = 2**18  # numbers of X that are converted at once
 ALONE = 4e7  # operations that one thread does as soon as two
 
 
 def prediction(net: "MLP", head: str) -> "Prediction | None":
-    """Of a network with output activation `head`; None where nothing is compiled for it."""
+    """Of a network with output activation `head`; None where the layers are better."""
     if net.device != "cpu" or not hasattr(net.backend.kernels.bias_step, "overloads"):
+        return None
+    if net.layout.size * net.dtype.itemsize > TOO_MANY:
         return None
     plan = planned(net, head)
     return Prediction(net, plan) if plan.is_compiled else None
@@ -87,7 +90,8 @@ class Prediction:
     def _predict_many(self, X: Array, out: Array) -> bool:
         n, block = len(X), self.predictor.block
         threads = 1 if n * self.operations < ALONE else thread_count()
-        size = block * max(1, min(CHUNK, n // (4 * threads * block)))
+        share = n if threads == 1 else n // (4 * threads)
+        size = block * max(1, min(CHUNK // self.d, share) // block)
         starts = range(0, n, size)
         threads = min(threads, len(starts))
         space, chunks = self._space(threads), iter(starts)

@@ -243,8 +243,8 @@ def test_any_number_of_threads_gives_the_same_bytes(
 def test_many_callers_at_once_get_their_own_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(predictions, "ALONE", 0)
     monkeypatch.setenv("FASTNN_NUM_THREADS", "2")
-    net = network((40, 30, 20, 5))
-    inputs = [rows(n, 40, density=0.3) for n in (1, 3, 60, 500, 1, 700, 64, 2000)]
+    net = network((100, 30, 20, 5))
+    inputs = [rows(n, 100, density=0.3) for n in (1, 3, 60, 500, 1, 700, 64, 2000)]
     want = [net.predict(X).tobytes() for X in inputs]
 
     def answers(_: int) -> bool:
@@ -259,9 +259,9 @@ def test_many_callers_at_once_get_their_own_answers(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_row_does_not_depend_on_the_others() -> None:
-    net = network((40, 30, 20, 5))
-    X = rows(500, 40)
-    X[::2] *= rows(500, 40, density=0.1)[::2] != 0
+    net = network((100, 30, 20, 5))
+    X = rows(500, 100)
+    X[::2] *= rows(500, 100, density=0.1)[::2] != 0
 
     together = net.predict(X)
 
@@ -275,6 +275,16 @@ def test_nan_among_the_weights_comes_out() -> None:
 
     assert np.isnan(net.predict(rows(1, 17))).all()
     assert np.isnan(net.predict(rows(60, 17))).all()
+
+
+def test_what_the_layers_do_faster_is_left_to_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predictions, "CACHE", 0)
+    fast = predictions.prediction(network(), "softmax")
+    assert fast is not None
+    assert [fast.rows(rows(n, 17)) is None for n in (1, 3)] == [False, True]
+
+    monkeypatch.setattr(predictions, "TOO_MANY", 0)
+    assert predictions.prediction(fastnn.MLP([17, 3]), "softmax") is None
 
 
 def test_nobody_waits_for_compilation(tmp_path: Path) -> None:
@@ -303,8 +313,8 @@ import numpy as np, fastnn
 from fastnn import prediction
 from fastnn_kernels import simd
 print(simd.BYTES, simd.COMPRESSES)
-net = fastnn.MLP([40, 21, 19, 3], "tanh", seed=0)
-X = np.random.default_rng(0).normal(size=(100, 40)).astype(np.float32)
+net = fastnn.MLP([80, 21, 19, 3], "tanh", seed=0)
+X = np.random.default_rng(0).normal(size=(100, 80)).astype(np.float32)
 X[50:, 5:] = 0
 want = net.predict(X)
 prediction.planned(net, "softmax").compile()

@@ -25,6 +25,7 @@ of many rows, of W.  activate: the address of a BiasActivation.
 JOB = np.dtype([(name, np.int64) for name in ("rows", "X", "multiply")])
 """Of many rows: how many make a block, a place for a block of X, and an address."""
 
+NARROW = 64  # columns of X, up to which zeros are not looked for
 SPARSE = 0.35  # of a block's X not zero: from here on skipping zeros takes longer
 
 
@@ -109,7 +110,7 @@ def predict_many(X, out, S, columns, network, jobs, room):
 def _first_layer(X, S, columns, layer, job, room, r, rows):
     """Z of rows r to r + rows; whether they are finite."""
     d, z, x, numbers = layer.d, room + layer.z, room + job.X, vector(X, 0, X.size)
-    if _find_nonzero(X, columns, job.rows + 1, r, rows):
+    if d >= NARROW and _find_nonzero(X, columns, job.rows + 1, r, rows):
         for i in range(rows):
             if not _is_finite(X, r + i):
                 return False

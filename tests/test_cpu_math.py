@@ -1,4 +1,4 @@
-"""exp, expm1 and log1p as arithmetic: their error in units in the last place."""
+"""exp, expm1, log and log1p as arithmetic: their error in units in the last place."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,6 +21,8 @@ BOUNDS: list[tuple[Callable[..., Any], Callable[..., Any], float, float, float]]
     (scalars.exp, np.exp, -1, 1, 1.1),
     (scalars.expm1, np.expm1, -800, -1e-30, 1.2),
     (scalars.expm1, np.expm1, -1, -1e-30, 1.2),
+    (scalars.log, np.log, 1, 2, 2.0),
+    (scalars.log, np.log, 1, 800, 2.0),
     (scalars.log1p, np.log1p, 1e-30, 1, 2.0),
     (scalars.sigmoid, lambda x: 1 / (1 + np.exp(-x)), -800, 40, 2.5),
     (scalars.tanh, np.tanh, -20, 20, 2.6),
@@ -64,6 +66,16 @@ def test_the_ends_of_the_range_are_met_to_the_last_number(dtype: Any) -> None:
     np.testing.assert_allclose(y[inside].astype(np.longdouble), want[inside], rtol=2 * info.eps)
     assert not np.isnan(y).any()
     assert not np.isnan(slope).any()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_log_of_1_is_0_and_nan_survives_it(dtype: Any) -> None:
+    x = np.array([1, np.inf, np.nan], dtype)
+
+    with np.errstate(all="ignore"):  # a NumPy ufunc reports it; a kernel does not
+        y = compiled(scalars.log)(x)
+
+    np.testing.assert_array_equal(y, np.array([0, np.inf, np.nan], dtype))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

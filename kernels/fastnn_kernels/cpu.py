@@ -17,8 +17,9 @@ from fastnn_kernels.jit import INNER, jit
 
 Scalar = Callable[..., Any]
 
+_OVERLOADED = scalars.exp, scalars.expm1, scalars.log, scalars.log1p  # in cpu_math
 for _function in [*vars(scalars).values(), *vars(updates).values()]:
-    if callable(_function) and _function not in (scalars.exp, scalars.expm1, scalars.log1p):
+    if callable(_function) and _function not in _OVERLOADED:
         # Philox is long enough for LLVM to call it, and a loop with a call does not vectorize.
         register_jitable(forceinline=True, **INNER)(_function)
 

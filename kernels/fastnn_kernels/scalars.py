@@ -19,6 +19,7 @@ def expm1(x):
 
 
 def log(x):
+    """For x >= 1."""
     return np.log(x)
 
 

@@ -55,6 +55,9 @@ class Plan:
     dtype: np.dtype[Any]
     threads: int
 
+    def __str__(self) -> str:
+        return f"{self.threads} threads, {'sparse' if self.is_sparse else 'dense'} first layer"
+
     @property
     def takes(self) -> int:
         """What the loss does, as in cpu_training."""

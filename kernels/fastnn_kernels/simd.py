@@ -139,6 +139,32 @@ def lanes(typing_context, S):
     return types.intp(S), codegen
 
 
+@intrinsic
+def wide(typing_context):
+    """The loops of the function where this stands use whole vectors; LLVM prefers half ones."""
+
+    def codegen(context, builder, signature, args):
+        # Past llvmlite, which knows few attributes by name.
+        set.add(builder.function.attributes, f'"prefer-vector-width"="{8 * BYTES}"')
+        return context.get_dummy_value()
+
+    return types.none(), codegen
+
+
+@intrinsic
+def apart(typing_context):
+    """The arrays of the function where this stands do not overlap; LLVM looks at few by itself."""
+    numbers = [kind.as_pointer() for kind in (ir.FloatType(), ir.DoubleType())]
+
+    def codegen(context, builder, signature, args):
+        for argument in builder.function.args:
+            if argument.type in numbers:
+                argument.add_attribute("noalias")
+        return context.get_dummy_value()
+
+    return types.none(), codegen
+
+
 def tile(rows: int, vectors: int) -> Any:
     """S[c] = S[i] + S[a] S[b], for so many rows and vectors of columns and any depth.
 
@@ -167,6 +193,41 @@ def tile(rows: int, vectors: int) -> Any:
         return types.none(S, *[types.intp] * 10), codegen
 
     return _named(product, rows, vectors)
+
+
+def dots(rows: int, columns: int) -> Any:
+    """S[c] (rows, columns) = S[i] + the dot products of rows of A with rows of B.
+
+    A and B are so many vectors deep; i_row = 0 repeats one row of I, and i may be c.
+    """
+
+    def products(typing_context, S, depth, a, a_row, b, b_row, c, c_row, i, i_row):
+        def codegen(context, builder, signature, args):
+            S, depth, a, a_row, b, b_row, c, c_row, i, i_row = args
+            code = _Code(context, builder, signature.args[0])
+            S = code.pointer(signature.args[0], S)
+            places = [(r, j) for r in range(rows) for j in range(columns)]
+            sums = code.variables([code.zero for _ in places])
+            with code.loop(_INDEX(0), depth) as v:
+                shift = builder.mul(v, _INDEX(code.lanes))
+                A, B = (
+                    [code.load(S, builder.add(code.at(x, r, x_row), shift)) for r in range(count)]
+                    for x, x_row, count in ((a, a_row, rows), (b, b_row, columns))
+                )
+                for (r, j), total in zip(places, sums, strict=True):
+                    builder.store(code.multiply_add(A[r], B[j], builder.load(total)), total)
+            for (r, j), total in zip(places, sums, strict=True):
+                here, start = (
+                    builder.gep(S, [builder.add(code.at(x, r, x_row), _INDEX(j))])
+                    for x, x_row in ((c, c_row), (i, i_row))
+                )
+                start = builder.load(start, typ=code.number)
+                builder.store(builder.fadd(code.sum_of_lanes(builder.load(total)), start), here)
+            return context.get_dummy_value()
+
+        return types.none(S, *[types.intp] * 9), codegen
+
+    return _named(products, rows, columns)
 
 
 def sparse_tile(vectors: int) -> Any:

@@ -68,7 +68,14 @@ class Callback:
     @property
     def watches_batches(self) -> bool:
         """Whether a class of its own has one of the methods for batches."""
-        names = "on_train_batch_begin", "on_train_batch_end"
+        return self._has_one_of("on_train_batch_begin", "on_train_batch_end")
+
+    @property
+    def watches_epochs(self) -> bool:
+        """Whether it has one of those for epochs."""
+        return self._has_one_of("on_epoch_begin", "on_epoch_end")
+
+    def _has_one_of(self, *names: str) -> bool:
         return any(getattr(type(self), name) is not getattr(Callback, name) for name in names)
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from fastnn.errors import ArgumentError
 from fastnn.fused import Fused, obstacles
+from fastnn.lanes import Lanes, fits
 from fastnn.layered import Layered
 from fastnn.progress import Progress
 
@@ -33,11 +34,10 @@ def chosen(run: "Run", execution: str) -> Way:
     if missing:
         _log.info("execution auto: layers, because fused cannot do %s", missing)
         return Layered(run)
-    way = Fused(run)
+    way = Lanes(run) if fits(run) else Fused(run)
     if execution == "auto" and not way.is_worth_compiling:
         _log.info("execution auto: layers, because they take less time than compiling the fused "
                   "trainer would; 'fastnn doctor --compile' compiles it once")  # fmt: skip
         return Layered(run)
-    _log.info("execution %s: fused, %d threads, %s first layer", execution, way.plan.threads,
-              "sparse" if way.plan.is_sparse else "dense")  # fmt: skip
+    _log.info("execution %s: fused, %s", execution, way.plan)
     return way

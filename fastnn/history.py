@@ -79,12 +79,19 @@ class History:
             if not isinstance(name, str) or not is_plain(name):
                 raise ArgumentError(f"a figure's name is {name!r:.80}, need one line of text")
         plain = {name: figure(f"the figure {name!r}", x) for name, x in figures.items()}
+        self._extend({name: [x] for name, x in plain.items()}, 1)
+
+    def extend(self, columns: dict[str, list[float]]) -> None:
+        """Add epochs, at least one, by columns as long as "loss" of them."""
+        self._extend(columns, len(columns["loss"]))
+
+    def _extend(self, columns: dict[str, list[float]], epochs: int) -> None:
         before = len(self)
-        self.more |= {name: [] for name in plain if name not in self.columns}
+        self.more |= {name: [] for name in columns if name not in self.columns}
         for name, column in self.columns.items():
-            if name in plain or column or name == "loss":
+            if name in columns or column or name == "loss":
                 column += [math.nan] * (before - len(column))
-                column.append(plain.get(name, math.nan))
+                column += columns.get(name, [math.nan] * epochs)
 
     def last(self) -> dict[str, float]:
         """The last epoch's figures, apart from the time."""

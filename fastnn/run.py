@@ -20,6 +20,7 @@ from fastnn.evaluation import evaluate, mean, means, read
 from fastnn.execution import chosen
 from fastnn.history import History
 from fastnn.interruption import Interruption
+from fastnn.lanes import Lanes
 from fastnn.losses import Loss
 from fastnn.metrics import Metric
 from fastnn.monitors import EarlyStopping
@@ -72,6 +73,10 @@ class Run:
             monitor = "loss" if held_out is None else "val_loss"
             self.callbacks.append(EarlyStopping(monitor, settings.patience))
         self.watching_batches = [c for c in self.callbacks if c.watches_batches]
+        # Somebody looks on between epochs.
+        self.is_watched = bool(
+            self.metrics or held_out is not None or any(c.watches_epochs for c in self.callbacks)
+        )
         self.way = chosen(self, settings.execution)
         self.configuration = resuming.configuration(self) if settings.checkpoint else {}
         self.snapshots: Snapshots | None = None
@@ -135,11 +140,25 @@ class Run:
     def _go(self, bar: Progress) -> None:
         try:
             while self.epoch < self.settings.epochs and self.history.stopped == "epochs":
-                self._epoch(bar)
+                if not self._several(bar):
+                    self._epoch(bar)
             self._snapshot()
         except (KeyboardInterrupt, SystemExit):
             self._snapshot()
             raise
+
+    def _several(self, bar: Progress) -> bool:
+        """Epochs at once where the way has them and nobody looks on between; False if none went
+        well, as _epoch will say."""
+        if self.is_watched or self.batch or not isinstance(self.way, Lanes):
+            return False
+        count = self.way.epochs(bar)
+        if count:
+            self._see_whether_to_stop()
+            bar.advance(count * len(self.data))
+            bar.report(self.epoch, self.history.last())
+            self.keep()
+        return count > 0
 
     def _epoch(self, bar: Progress) -> None:
         """One epoch, or what is left of it."""
@@ -200,6 +219,14 @@ class Run:
         self.net.steps += steps
         self.step += steps
         self.batch += steps
+
+    def count_epochs(self, figures: dict[str, list[float]]) -> None:
+        """These more epochs are over, of a step each."""
+        epochs = len(figures["loss"])
+        self.history.extend(figures)
+        self.count(epochs)
+        self.epoch, self.batch = self.epoch + epochs, 0
+        self.net.epochs = self.first_epoch + self.epoch
 
     def keep(self) -> None:
         """Write a snapshot if one is due."""

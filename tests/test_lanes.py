@@ -2,6 +2,10 @@
 
 import logging
 import math
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +16,7 @@ from numba.core import config
 import fastnn
 from fastnn import fused, lanes, schedules
 from fastnn.errors import DivergenceError
-from tests.test_fused import ADAPTIVE, ELEMENTWISE, TOLERANCE, error, trained
+from tests.test_fused import ADAPTIVE, ELEMENTWISE, ROOT, TOLERANCE, error, trained
 
 pytestmark = pytest.mark.skipif(bool(config.DISABLE_JIT), reason="nothing is compiled")
 
@@ -42,6 +46,7 @@ CASES: dict[str, dict[str, Any]] = {
     "one input": {"sizes": (1, 5, 3)},
     "one output": {"sizes": (4, 6, 1), "output": "sigmoid", "loss": "binary_cross_entropy"},
     "the widest": {"sizes": (15, 15, 15)},
+    "the widest, one row": {"sizes": (15, 15, 15), "n": 1},
     "four layers": {"sizes": (4, 3, 9, 7, 3)},
     "scaled input": {"input_scaling": (0.1, 2.0)},
     **{f"{n} rows": {"n": n} for n in (1, 2, 16, 512, 513, 1200)},
@@ -179,6 +184,36 @@ def test_a_run_goes_on_from_its_snapshot(tmp_path: Path, calls: list[int]) -> No
         assert (net.epochs, net.steps, columns(history)) == (20, 20, columns(seen))
 
 
+@pytest.mark.usefixtures("interruptible")
+def test_ctrl_c_waits_for_whole_epochs(
+    tmp_path: Path, calls: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fastnn_kernels.cpu_small import Trainer
+
+    asked = SMALL | {"optimizer": fastnn.Adam(0.01)}
+    whole, seen = trained("fused", **asked)
+    monkeypatch.setattr(lanes, "MOST", 3)
+    calls.clear()
+    train = Trainer.train
+
+    def interrupted(*arguments: Any) -> Any:
+        if len(calls) == 1:
+            signal.raise_signal(signal.SIGINT)
+        return train(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "train", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            trained("fused", checkpoint=tmp_path, **asked)
+    assert calls == [3]  # and three that it did not live to count
+
+    net, history = trained("fused", checkpoint=tmp_path, resume=True, **asked)
+
+    assert calls == [3, 3, 1]
+    assert net.params.tobytes() == whole.params.tobytes()
+    assert columns(history) == columns(seen)
+
+
 def test_a_second_fit_begins_where_the_first_ended() -> None:
     X, y = fastnn.datasets.load_iris()
     nets = [fastnn.MLP([4, 5, 3], seed=0, dtype="float64") for _ in range(2)]
@@ -222,3 +257,33 @@ def test_a_call_takes_about_half_a_second(calls: list[int], monkeypatch: Any) ->
 
     assert sum(calls) == 60_000
     assert len(calls) > 3
+
+
+NARROW = """
+import numpy as np, fastnn
+X = np.random.default_rng(0).normal(size=(53, 4))
+for dtype in ("float32", "float64"):
+    nets = [fastnn.MLP([4, 7, 5, 3], "tanh", dtype=dtype, seed=0) for _ in range(2)]
+    for net, execution in zip(nets, ("layers", "fused")):
+        net.fit(X, np.arange(53) % 3, batch_size=None, epochs=5, execution=execution)
+    off = np.abs(nets[0].params - nets[1].params).max()
+    print(off < {"float32": 5e-6, "float64": 1e-13}[dtype])
+"""
+
+
+@pytest.mark.skipif(config.CPU_NAME is not None, reason="the machine is restricted already")
+@pytest.mark.parametrize("features", ["avx2", ""])
+def test_machines_with_narrower_vectors_train_alike(features: str, tmp_path: Path) -> None:
+    if not os.uname().machine.startswith("x86"):
+        pytest.skip("the features are those of x86")
+
+    done = subprocess.run(
+        [sys.executable, "-c", NARROW], capture_output=True, text=True, timeout=300, check=True,
+        env=os.environ | {
+            "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "kernels")]),
+            "FASTNN_CACHE": str(tmp_path), "NUMBA_CPU_NAME": "haswell" if features else "generic",
+            "NUMBA_CPU_FEATURES": "+avx2,+fma,+avx,+sse4.2" if features else "",
+        },
+    )  # fmt: skip
+
+    assert done.stdout.split() == ["True", "True"]

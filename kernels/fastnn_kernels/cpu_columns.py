@@ -1,8 +1,9 @@
-"""Columns: softmax, the losses and the hits of the face, for samples in columns.
+"""Columns: activations, losses and hits of the face, for samples in columns.
 
-T, Z, Y and dT are (k, n); w, losses, labels and hits (n,).  All samples are worked on at once, row
-after row.  The last arguments (n,) are room for what a loss keeps of each sample meanwhile; no
-array overlaps another, but for those of softmax.
+Z, T, Y, dA and dT are (k, n); w, losses, labels and out (n,).  All samples are worked on at once,
+row after row; an activation and the product with its slope are made in place.  The last arguments
+(n,) of a loss and of hits are room for what they keep of each sample meanwhile.  No array overlaps
+another.
 """
 
 from collections.abc import Callable
@@ -13,30 +14,63 @@ from fastnn_kernels.cpu_math import maximum
 from fastnn_kernels.jit import jit
 
 
+def _activation(f: Callable[..., Any]) -> Any:
+    @jit
+    def activation(Z):
+        simd.wide()
+        k, n = Z.shape
+        for i in range(k):
+            for j in range(n):
+                Z[i, j] = f(Z[i, j])
+
+    return activation
+
+
+def _slope(slope: Callable[..., Any]) -> Any:
+    @jit
+    def times_slope(T, dA):
+        simd.wide()
+        simd.apart()
+        k, n = T.shape
+        for i in range(k):
+            for j in range(n):
+                dA[i, j] *= slope(T[i, j])
+
+    return times_slope
+
+
 @jit
-def bias_softmax(Z, b, out):
-    """softmax(Z); b is not looked at, and out may be Z."""
+def _softmax(Z):
     k, n = Z.shape
     for j in range(n):
         largest, total = Z[0, j], Z.dtype.type(0)
         for i in range(1, k):
             largest = maximum(largest, Z[i, j])
         for i in range(k):
-            out[i, j] = scalars.exp(Z[i, j] - largest)
-            total += out[i, j]
+            Z[i, j] = scalars.exp(Z[i, j] - largest)
+            total += Z[i, j]
         for i in range(k):
-            out[i, j] /= total
+            Z[i, j] /= total
 
 
 @jit
-def softmax_grad(T, dA, out):
+def _times_softmax_slope(T, dA):
     k, n = T.shape
     for j in range(n):
         mean = T.dtype.type(0)
         for i in range(k):
             mean += dA[i, j] * T[i, j]
         for i in range(k):
-            out[i, j] = T[i, j] * (dA[i, j] - mean)
+            dA[i, j] = T[i, j] * (dA[i, j] - mean)
+
+
+_ELEMENTWISE = (
+    "identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "softplus", "gelu", "silu",
+)  # fmt: skip
+ACTIVATIONS = {name: _activation(getattr(scalars, name)) for name in _ELEMENTWISE}
+ACTIVATIONS["softmax"] = _softmax
+SLOPES = {name: _slope(getattr(scalars, f"{name}_slope")) for name in _ELEMENTWISE}
+SLOPES["softmax"] = _times_softmax_slope
 
 
 @jit

@@ -41,7 +41,7 @@ LAYER = np.dtype(_integers("d depth m W Z F D activate slope"))
 """One layer: Z = W^T A + b, F = f(Z), D = dZ, (m, row) each; A is the F of the layer before.
 
 depth: d, and 1 for b.  F lies where Z does, unless the slope needs Z.  activate, slope: addresses
-of a BiasActivation and an ActivationGrad, or 0 where the loss takes Z.
+in cpu_columns, or 0 where the loss takes Z.
 """
 
 
@@ -63,10 +63,11 @@ def train(S, job, network, numbers, target, losses, accuracies, outcome):
         outcome[1] = 1
         if not np.isfinite(losses[epoch]):
             break
-        p, size = job.p, job.size
+        p, size, (steps, count) = job.p, job.size, numbers.shape
+        now = vector(numbers, min(epoch, steps - 1) * count, count)
         call(job.update, (vector(S, p, size), vector(S, p + job.gradient, size),
                           vector(S, p + size, size), vector(S, p + 2 * size, size),
-                          numbers[min(epoch, numbers.shape[0] - 1)]))  # fmt: skip
+                          now))  # fmt: skip
         if not _is_finite(vector(S, p, size)):
             break
         outcome[0], outcome[1] = epoch + 1, 0
@@ -93,8 +94,7 @@ def _backpropagate(S, job, network, block):
     for index in range(network.size - 1, -1, -1):
         layer, before = network[index], network[max(index - 1, 0)]
         if layer.slope:
-            D = matrix(S, layer.D, layer.m, row)
-            call(layer.slope, (matrix(S, layer.Z, layer.m, row), D, D))
+            call(layer.slope, (matrix(S, layer.Z, layer.m, row), matrix(S, layer.D, layer.m, row)))
         g = layer.W + job.gradient
         i, i_row = (g, layer.m) if block else (0, 0)
         call(job.dots, (S, layer.depth, layer.m, job.vectors, before.F if index else X, row,
@@ -118,8 +118,10 @@ def _forward(S, job, network, A):
 
 @inner
 def _activate(S, layer, row):
-    call(layer.activate, (matrix(S, layer.Z, layer.m, row), vector(S, 0, row),
-                          matrix(S, layer.F, layer.m, row)))  # fmt: skip
+    if layer.F != layer.Z:
+        for k in range(layer.m * row):
+            S[layer.F + k] = S[layer.Z + k]
+    call(layer.activate, (matrix(S, layer.F, layer.m, row),))
 
 
 @register_jitable(**IN_ANY_ORDER)
@@ -138,34 +140,40 @@ def _is_finite(x):
     return total == x.dtype.type(0)
 
 
-def _dots(columns):
-    four_rows, one_row = simd.dots(4, columns), simd.dots(1, columns)
+def _strip(columns: int) -> Any:
+    """The dot products with so many rows of B, four, two and one row of A at a time."""
+    four, two, one = (simd.dots(rows, columns) for rows in (4, 2, 1))
 
     @inner
     def strip(S, rows, depth, a, a_row, b, b_row, c, c_row, i, i_row):
         r = 0
         while r + 4 <= rows:
-            four_rows(S, depth, a + r * a_row, a_row, b, b_row, c + r * c_row, c_row,
-                      i + r * i_row, i_row)  # fmt: skip
+            four(S, depth, a + r * a_row, a_row, b, b_row, c + r * c_row, c_row,
+                 i + r * i_row, i_row)  # fmt: skip
             r += 4
-        while r < rows:
-            one_row(S, depth, a + r * a_row, a_row, b, b_row, c + r * c_row, c_row,
-                    i + r * i_row, i_row)  # fmt: skip
-            r += 1
+        if r + 2 <= rows:
+            two(S, depth, a + r * a_row, a_row, b, b_row, c + r * c_row, c_row,
+                i + r * i_row, i_row)  # fmt: skip
+            r += 2
+        if r < rows:
+            one(S, depth, a + r * a_row, a_row, b, b_row, c + r * c_row, c_row,
+                i + r * i_row, i_row)  # fmt: skip
 
     return strip
 
 
-_four, _one = _dots(4), _dots(1)
+_four, _two, _one = _strip(4), _strip(2), _strip(1)
 
 
 @jit
 def dots(S, rows, columns, depth, a, a_row, b, b_row, c, c_row, i, i_row):
-    """S[c] (rows, columns) = S[i] + S[a] (rows, depth) times the transpose of S[b]."""
+    """S[c] (rows, columns) = S[i] + S[a] (rows, depth vectors) times the transpose of S[b]."""
     j = 0
     while j + 4 <= columns:
         _four(S, rows, depth, a, a_row, b + j * b_row, b_row, c + j, c_row, i + j, i_row)
         j += 4
-    while j < columns:
+    if j + 2 <= columns:
+        _two(S, rows, depth, a, a_row, b + j * b_row, b_row, c + j, c_row, i + j, i_row)
+        j += 2
+    if j < columns:
         _one(S, rows, depth, a, a_row, b + j * b_row, b_row, c + j, c_row, i + j, i_row)
-        j += 1

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import from_dtype, types
 
-from fastnn_kernels import cpu, cpu_columns, cpu_lanes, cpu_products, cpu_rules, jit, simd
+from fastnn_kernels import cpu_columns, cpu_lanes, cpu_products, cpu_rules, jit, simd
 from fastnn_kernels.calls import address
 from fastnn_kernels.cpu_room import Room
 from fastnn_kernels.cpu_plan import FROM_INPUT, Function
@@ -73,11 +73,10 @@ class Plan:
 
     def _layer_functions(self, activation: str) -> dict[str, Function]:
         """What cpu_lanes.LAYER names, by its names."""
-        S, M = self._array(1), self._array(2)
-        home = cpu_columns if activation == "softmax" else cpu
+        M = self._array(2)
         return {
-            "activate": (getattr(home, f"bias_{activation}"), M, S, M),
-            "slope": (getattr(home, f"{activation}_grad"), M, M, M),
+            "activate": (cpu_columns.ACTIVATIONS[activation], M),
+            "slope": (cpu_columns.SLOPES[activation], M, M),
         }
 
     def _all(self) -> dict[str, dict[str, Function]]:
@@ -119,7 +118,7 @@ class Trainer:
         job["n"], job["k"], job["scale"] = n, k, scale
         job["blocks"], job["vectors"], job["row"] = blocks, vectors, vectors * lanes
         row = vectors * lanes
-        self._take(row)  # the zeros
+        self._take(max(row, *plan.sizes))  # the zeros
         network["d"], network["m"] = plan.sizes[:-1], plan.sizes[1:]
         network["depth"] = network["d"] + plan.has_bias
 

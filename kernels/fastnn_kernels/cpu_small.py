@@ -9,8 +9,8 @@ from numba import from_dtype, types
 
 from fastnn_kernels import cpu_columns, cpu_lanes, cpu_products, cpu_rules, jit, simd
 from fastnn_kernels.calls import address
-from fastnn_kernels.cpu_room import Room
 from fastnn_kernels.cpu_plan import FROM_INPUT, Function
+from fastnn_kernels.cpu_room import Room
 
 Array = np.ndarray[Any, Any]
 Tensors = dict[str, Array]

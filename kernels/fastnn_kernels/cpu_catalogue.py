@@ -1,12 +1,12 @@
 """Catalogue: every compiled function that any network on a CPU may need."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import Any, Protocol
 
 import numpy as np
 
-from fastnn_kernels import jit, simd
-from fastnn_kernels.calls import address
+from fastnn_kernels import cpu_predictor, cpu_small, jit, simd
 from fastnn_kernels.cpu_plan import Function, Plan
 from fastnn_kernels.cpu_products import WIDEST
 from fastnn_kernels.face import ELEMENTWISE
@@ -21,14 +21,18 @@ def functions() -> list[Function]:
     return list(dict.fromkeys(f for plan in _plans() for f in plan.all_functions()))
 
 
+class _Planned(Protocol):
+    def all_functions(self) -> Iterable[Function]: ...
+
+
 def ready(function: Function) -> bool:
     """Compile it unless it is here or on disk; whether that was needed."""
-    was_there = jit.is_compiled(*function)
-    address(*function)
+    was_there, (kernel, *arguments) = jit.is_compiled(*function), function
+    kernel.compile(tuple(arguments))
     return not was_there
 
 
-def _plans() -> Iterator[Plan]:
+def _plans() -> Iterator[_Planned]:
     for dtype in map(np.dtype, ("float32", "float64")):
         lanes = simd.BYTES // dtype.itemsize
         plan = Plan(
@@ -45,6 +49,23 @@ def _plans() -> Iterator[Plan]:
         for output in _OUTPUTS:
             for loss in ("squared_error", "huber"):
                 yield replace(plan, output=output, loss=loss, takes_logits=False)
+        yield from _small_plans(dtype)
+        yield cpu_predictor.Plan((2, 2), ("step", *_OUTPUTS), dtype)
         one_by_one = replace(plan, batch_size=1, activations=("sigmoid",), dropout=(0.0,))
         for width in range(1, 2 * WIDEST + 1):
             yield replace(one_by_one, sizes=(2, width * lanes, 2))
+
+
+def _small_plans(dtype: np.dtype[Any]) -> Iterator[_Planned]:
+    plan = cpu_small.Plan(
+        sizes=(2, 2, 2), activations=_SMOOTH, has_bias=True, output="softmax",
+        loss="softmax_cross_entropy", takes_logits=True, optimizer="sgd", keeps=0,
+        has_labels=True, dtype=dtype,
+    )  # fmt: skip
+    yield plan
+    for optimizer in _OPTIMIZERS:
+        yield replace(plan, optimizer=optimizer)
+    yield replace(plan, loss="sigmoid_cross_entropy")
+    for output in _OUTPUTS:
+        for loss in ("squared_error", "huber"):
+            yield replace(plan, output=output, loss=loss, takes_logits=False)

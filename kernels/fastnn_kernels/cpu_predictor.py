@@ -58,14 +58,14 @@ class Plan:
     @property
     def is_compiled(self) -> bool:
         """Whether all is in this process or on disk."""
-        return all(jit.is_compiled(*function) for function in self._all())
+        return all(jit.is_compiled(*function) for function in self.all_functions())
 
     def compile(self) -> None:
         """So that the next network of these activations and this type predicts so."""
-        for function, *arguments in self._all():
+        for function, *arguments in self.all_functions():
             function.compile(tuple(arguments))
 
-    def _all(self) -> Iterator[Function]:
+    def all_functions(self) -> Iterator[Function]:
         yield from map(self.activation, set(self.activations))
         yield from (self.multiply, self.few, self.many, self.pack)
 

@@ -45,9 +45,7 @@ class Plan:
     def is_compiled(self) -> bool:
         """Whether all is in this process or on disk."""
         return self in _addresses or all(
-            jit.is_compiled(*function)
-            for part in self._all().values()
-            for function in part.values()
+            jit.is_compiled(*function) for function in self.all_functions()
         )
 
     def compiled(self) -> Addresses:
@@ -78,6 +76,11 @@ class Plan:
             "activate": (cpu_columns.ACTIVATIONS[activation], M),
             "slope": (cpu_columns.SLOPES[activation], M, M),
         }
+
+    def all_functions(self) -> Iterator[Function]:
+        """What training by this plan takes."""
+        for part in self._all().values():
+            yield from part.values()
 
     def _all(self) -> dict[str, dict[str, Function]]:
         """By whose they are: of the job, of an activation, of nobody in the records."""

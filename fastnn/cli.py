@@ -150,7 +150,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor = subparsers.add_parser("doctor", help="what is installed, and what is wrong")
     doctor.set_defaults(command=commands.doctor)
     doctor.add_argument("--compile", action="store_true",
-                        help="compile all fused kernels now, a minute's work")  # fmt: skip
+                        help="compile all fused kernels now, minutes of work")  # fmt: skip
     return parser
 
 

@@ -67,16 +67,19 @@ class Callback:
 
     @property
     def watches_batches(self) -> bool:
-        """Whether a class of its own has one of the methods for batches."""
+        """Whether it has one of the methods for batches of its own."""
         return self._has_one_of("on_train_batch_begin", "on_train_batch_end")
 
     @property
     def watches_epochs(self) -> bool:
-        """Whether it has one of those for epochs."""
+        """Whether it has one of the methods for epochs of its own."""
         return self._has_one_of("on_epoch_begin", "on_epoch_end")
 
     def _has_one_of(self, *names: str) -> bool:
-        return any(getattr(type(self), name) is not getattr(Callback, name) for name in names)
+        return any(
+            name in vars(self) or getattr(type(self), name) is not getattr(Callback, name)
+            for name in names
+        )
 
 
 class CSVLogger(Callback):

@@ -82,7 +82,7 @@ class History:
         self._extend({name: [x] for name, x in plain.items()}, 1)
 
     def extend(self, columns: dict[str, list[float]]) -> None:
-        """Add epochs, at least one, by columns as long as "loss" of them."""
+        """Add epochs by columns, all as long as that of the loss, as append does one by one."""
         self._extend(columns, len(columns["loss"]))
 
     def _extend(self, columns: dict[str, list[float]], epochs: int) -> None:

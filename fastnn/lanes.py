@@ -6,11 +6,13 @@ the rows would change nothing but rounding, so none is drawn.
 
 import math
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastnn import fused
+from fastnn.errors import ArgumentError
 from fastnn.progress import Progress
 
 if TYPE_CHECKING:
@@ -60,6 +62,8 @@ class Lanes:
         most = min(max(1, round(fused.SECONDS * self.speed)), MOST, run.settings.epochs - run.epoch)
         target = run.settings.target_loss
         numbers = self._numbers(most)
+        if run.optimizer.varies:
+            most = len(numbers)
         with run.interruption:
             self.trainer.load(self.flats)
             losses, accuracies, diverged = self.trainer.train(
@@ -89,8 +93,14 @@ class Lanes:
         bar.advance(len(run.data))
 
     def _numbers(self, epochs: int) -> Any:
-        first, count = self.run.step, epochs if self.run.optimizer.varies else 1
-        return np.array([self.numbers(first + k) for k in range(count)])
+        """The optimizer's at the next steps, as far as its schedules go; one row if constant."""
+        first = self.run.step
+        rows = [self.numbers(first)]
+        if self.run.optimizer.varies:
+            with suppress(ArgumentError):  # which comes again when it is the first
+                for k in range(1, epochs):
+                    rows.append(self.numbers(first + k))
+        return np.array(rows)
 
     def _prepare(self, bar: Progress) -> None:
         """Compile, and lay out X."""

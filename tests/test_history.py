@@ -46,6 +46,18 @@ def test_columns_may_begin_and_end_at_any_epoch() -> None:
     assert {type(x) for column in history.columns.values() for x in column} == {float}
 
 
+def test_epochs_may_come_in_columns() -> None:
+    one_by_one, at_once = five(), five()
+    columns = {"loss": [0.5, 0.25], "accuracy": [0.75, 1.0], "a": [1.0, 2.0], "seconds": [3.0, 4.0]}
+
+    for epoch in range(2):
+        one_by_one.append({name: column[epoch] for name, column in columns.items()})
+    at_once.extend(columns)
+    at_once.extend({"loss": []})
+
+    np.testing.assert_equal(at_once.columns, one_by_one.columns)
+
+
 @pytest.mark.parametrize(
     "value", ["1", None, True, np.bool_(1), 1j, [1.0], 10**400], ids=lambda x: repr(x)[:9]
 )

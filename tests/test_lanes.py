@@ -15,7 +15,7 @@ from numba.core import config
 
 import fastnn
 from fastnn import fused, lanes, schedules
-from fastnn.errors import DivergenceError
+from fastnn.errors import ArgumentError, DivergenceError
 from tests.test_fused import ADAPTIVE, ELEMENTWISE, ROOT, TOLERANCE, error, trained
 
 pytestmark = pytest.mark.skipif(bool(config.DISABLE_JIT), reason="nothing is compiled")
@@ -131,6 +131,29 @@ def test_epochs_that_somebody_looks_on_at_are_made_one_by_one(
     assert figures.keys() == wanted.keys()
     for name in figures:
         np.testing.assert_allclose(figures[name], wanted[name], rtol=1e-12)
+
+
+def test_a_method_of_the_object_alone_looks_on_too() -> None:
+    callback, seen = fastnn.Callback(), list[int]()
+    callback.on_epoch_end = lambda epoch, logs: seen.append(epoch)  # type: ignore[method-assign]
+
+    trained("fused", callbacks=[callback], **SMALL)
+
+    assert seen == [*range(10)]
+
+
+def test_a_schedule_that_goes_wrong_ends_the_run_at_its_epoch() -> None:
+    ends = []
+    for execution in ("layers", "fused"):
+        X, y = fastnn.datasets.load_iris()
+        net = fastnn.MLP([4, 5, 3], seed=0, dtype="float64")
+        with pytest.raises(ArgumentError, match="learning_rate"):
+            net.fit(X, y, epochs=9, batch_size=None, execution=execution,
+                    optimizer=fastnn.SGD(lambda step: 0.1 if step < 5 else -1.0))  # fmt: skip
+        ends.append(net)
+
+    assert (ends[1].epochs, ends[1].steps) == (ends[0].epochs, ends[0].steps) == (5, 5)
+    assert error(ends[1], ends[0]) < TOLERANCE["float64"]
 
 
 def test_it_stops_at_the_target_as_the_layers_do(calls: list[int]) -> None:

@@ -292,7 +292,8 @@ def test_ctrl_c_keeps_the_whole_steps() -> None:
     with pytest.raises(KeyboardInterrupt):
         interrupted.fit(X, y, batch_size=10, shuffle=False, optimizer=fastnn.SGD(0.1, 0.9),
                         callbacks=[Interrupting()])  # fmt: skip
-    short.fit(X[:80], y[:80], batch_size=10, shuffle=False, optimizer=fastnn.SGD(0.1, 0.9))
+    short.fit(X[:80], y[:80], batch_size=10, shuffle=False, optimizer=fastnn.SGD(0.1, 0.9),
+              execution="layers")  # fmt: skip
 
     np.testing.assert_array_equal(flat(interrupted), flat(short))
 

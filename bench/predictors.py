@@ -10,15 +10,36 @@ import numpy as np
 
 import fastnn
 from bench.cases import Layers
+from fastnn.prediction import planned
 
 Array = np.ndarray[Any, Any]
 Predictor = Callable[[Array], Array]
 
 
-def of_fastnn(activation: str, layers: Layers) -> Predictor:
+def of_fused(activation: str, layers: Layers) -> Predictor:
+    """`predict`, with all that it checks."""
+    net = _net(activation, layers)
+    planned(net, net.output).compile()
+    return net.predict
+
+
+def of_layers(activation: str, layers: Layers) -> Predictor:
+    """What `predict` does where nothing is compiled, but for the checks."""
+    net = _net(activation, layers)
+    dense = net.layers(net.output)
+
+    def predict(X: Array) -> Array:
+        for layer in dense:
+            X = layer(X)
+        return X
+
+    return predict
+
+
+def _net(activation: str, layers: Layers) -> fastnn.MLP:
     params = {f"{name}{k}": x for k, pair in enumerate(layers, start=1)
               for name, x in zip("Wb", pair, strict=True)}  # fmt: skip
-    return fastnn.MLP.from_params(params, activation).predict
+    return fastnn.MLP.from_params(params, activation)
 
 
 def of_numpy(activation: str, layers: Layers) -> Predictor:
@@ -102,7 +123,8 @@ def of_jax(activation: str, layers: Layers) -> Predictor:
 
 
 PREDICTORS = {
-    "fastnn layers": ("fastnn", of_fastnn),
+    "fastnn fused": ("fastnn", of_fused),
+    "fastnn layers": ("fastnn", of_layers),
     "NumPy loop": ("numpy", of_numpy),
     "scikit-learn MLPClassifier": ("sklearn", of_sklearn),
     "PyTorch eager": ("torch", of_pytorch),

@@ -4,6 +4,7 @@ The result is that of the layers up to rounding, whatever the parts and the numb
 """
 
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,7 +52,10 @@ class Fused:
         from fastnn_kernels.cpu_plan import Plan  # brings in Numba
 
         rows, targets = max(run.batch_sizes), run.lessons.targets
-        is_plain = optimizer.is_plain and rows <= SMALL
+        # Nothing that rounds otherwise may follow from how many epochs there are to be: a run
+        # that goes on may have more.
+        is_constant = not callable(run.settings.batch_size)
+        is_plain = optimizer.is_plain and is_constant and rows <= SMALL
         self.run = run
         self.operations = 6 * net.layout.count  # of a row
         self.plan = Plan(
@@ -62,6 +66,7 @@ class Fused:
             batch_size=rows, is_mean=run.settings.reduction == "mean",
             is_sparse=_density(run.data.rows) <= SPARSE, has_labels=targets.labels is not None,
             threads=self._threads(rows, is_plain),
+            are_squares_finite=rows == 1 and is_plain and _are_squares_finite(run.data.rows),
         )  # fmt: skip
         self.trainer: Any = None
 
@@ -87,7 +92,8 @@ class Fused:
 
         run, net, optimizer = self.run, self.run.net, self.run.optimizer
         self.trainer = (Samples if self.plan.is_dual else Batches)(self.plan)
-        self.X = _sparse(run.data.rows) if self.plan.is_sparse else run.data.rows[:]
+        rows = run.data.rows
+        self.X = _sparse(rows) if self.plan.is_sparse else np.ascontiguousarray(rows[:])
         self.flats = [
             net.layout.views(flat)
             for flat in (run.trained, *(run.state[name] for name in optimizer.keeps))
@@ -141,10 +147,21 @@ def _density(rows: Rows) -> float:
     return float(np.count_nonzero(some) / some.size)
 
 
+def _are_squares_finite(rows: Rows) -> bool:
+    """Whether products of two rows cannot overflow, nor their sums with other numbers."""
+    largest = max(float(np.abs(block).max()) for block in _blocks(rows))
+    limit = float(np.finfo(rows.backend.dtype).max)
+    return bool(largest**2 * rows.X.shape[1] < limit**0.9)
+
+
 def _sparse(rows: Rows) -> Any:
     from fastnn_kernels import cpu_sparse
 
-    block = max(1, 2**22 // rows.X.shape[1])
-    return cpu_sparse.joined(
-        [cpu_sparse.compressed(rows[i : i + block]) for i in range(0, len(rows), block)]
-    )
+    return cpu_sparse.joined([cpu_sparse.compressed(block) for block in _blocks(rows)])
+
+
+def _blocks(rows: Rows) -> Iterator[Array]:
+    """All rows, scaled, some megabytes at a time."""
+    length = max(1, 2**22 // rows.X.shape[1])
+    for start in range(0, len(rows), length):
+        yield np.ascontiguousarray(rows[start : start + length])

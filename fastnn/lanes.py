@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastnn import fused
-from fastnn.errors import ArgumentError
 from fastnn.progress import Progress
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ MOST = 100_000  # epochs of a call, as each takes room in memory
 def fits(run: "Run") -> bool:
     """Whether the network is small enough, and each batch the whole."""
     net = run.net
-    is_whole = {*run.batch_sizes} == {len(run.data)}
+    is_whole = not callable(run.settings.batch_size) and run.batch_sizes == [len(run.data)]
     return is_whole and max(net.sizes) <= WIDEST and not any(net.architecture.dropout)
 
 
@@ -97,7 +96,7 @@ class Lanes:
         first = self.run.step
         rows = [self.numbers(first)]
         if self.run.optimizer.varies:
-            with suppress(ArgumentError):  # which comes again when it is the first
+            with suppress(Exception):  # of a function as a schedule; it comes again as the first
                 for k in range(1, epochs):
                     rows.append(self.numbers(first + k))
         return np.array(rows)

@@ -108,7 +108,8 @@ class Loss:
         return self._of_labels(Y) if is_class_indices else self._of_rows(Y, n)
 
     def _of_labels(self, Y: Array) -> Targets:
-        labels = self.there(_checked_labels(Y, self.k), np.int64)
+        # A copy: kernels take them for places in memory, and Y may be changed after this check.
+        labels = self.there(_checked_labels(Y, self.k), np.int64).copy()
         if self.name == "cross_entropy":
             return Targets(labels, labels)
         columns = self.backend.xp.arange(self.k)

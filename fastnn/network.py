@@ -297,7 +297,7 @@ class MLP:
         patience: int | None = None, progress: bool | None = None, execution: str = "auto",
         seed: int | None = None, checkpoint: PathLike | None = None, resume: bool = False,
     ) -> History:  # fmt: skip
-        """Train on X (n, d) and Y, and return what was seen.
+        """Train on X (n, d) and Y, which must not change meanwhile, and return what was seen.
 
         loss: see fastnn.losses; None fits the output.  Y: class labels (n,) or rows (n, k),
         as the loss asks.  optimizer: see fastnn.optimizers; None is SGD().  batch_size: None is

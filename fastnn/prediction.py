@@ -106,8 +106,9 @@ class Prediction:
                     are_finite.append(self.predictor.predict_many(X_ready, out[rows], space, part))
 
         at_work = [Lock() for _ in range(threads)]
-        for part in range(1, threads):
-            start_new_thread(work, (part,))
+        with suppress(RuntimeError):  # the system refuses a thread: the others do its work
+            for part in range(1, threads):
+                start_new_thread(work, (part,))
         work(0)
         for lock in at_work:
             lock.acquire()  # one that has not begun is not waited for: it finds nothing to do

@@ -182,6 +182,71 @@ def test_what_it_cannot_do_is_refused_by_name_and_left_to_the_layers(
     assert net.params.tobytes() == expected.params.tobytes()
 
 
+def test_one_by_one_survives_numbers_whose_squares_do_not() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(32, 5)).astype(np.float32)
+    X[[3, 4, 9, 20], 2] = 9.96921e36  # what some files have for nothing
+    losses = []
+    for execution in ("layers", "fused"):
+        net = fastnn.MLP([5, 20, 3], "tanh", seed=1)
+        losses.append(
+            net.fit(X, np.arange(32) % 3, batch_size=1, epochs=3, execution=execution).loss
+        )
+
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_fails_ends_the_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    from fastnn_kernels.cpu_batches import Batches
+
+    call = Batches.call
+
+    def failing(trainer: Any, thread: int, *arguments: Any) -> None:
+        if thread:
+            raise MemoryError
+        call(trainer, thread, *arguments)
+
+    monkeypatch.setattr(fused, "ALONE", 1.0)
+    monkeypatch.setenv("FASTNN_NUM_THREADS", "2")
+    monkeypatch.setattr(Batches, "call", failing)
+
+    with pytest.raises(RuntimeError, match="a thread of the trainer failed"):
+        trained("fused")
+
+
+def test_labels_changed_during_a_fit_change_nothing() -> None:
+    X, y = np.random.default_rng(0).normal(size=(60, 5)), np.arange(60) % 3
+
+    class Changing(fastnn.Callback):
+        def on_epoch_end(self, epoch: int, figures: dict[str, float]) -> None:
+            y[...] = 200_000
+
+    nets = [fastnn.MLP([5, 20, 3], seed=1) for _ in range(2)]
+    nets[0].fit(X, y.copy(), batch_size=10, epochs=4, execution="fused")
+    nets[1].fit(X, y, batch_size=10, epochs=4, execution="fused", callbacks=[Changing()])
+
+    assert nets[1].params.tobytes() == nets[0].params.tobytes()
+
+
+def test_a_run_goes_on_in_the_same_form_for_more_epochs(tmp_path: Path) -> None:
+    for index, sizes in enumerate(([1, 4], [40, 4], [64, 512])):
+        for dtype in TOLERANCE:
+            nets = [fastnn.MLP([5, 8, 3], seed=1, dtype=dtype) for _ in range(2)]
+            X = np.random.default_rng(0).normal(size=(600 if index == 2 else 40, 5))
+            settings: dict[str, Any] = {
+                "batch_size": lambda epoch, sizes=sizes: sizes[epoch > 2], "execution": "fused",
+            }  # fmt: skip
+            y, folder = np.arange(len(X)) % 3, tmp_path / f"{index}{dtype}"
+
+            nets[0].fit(X, y, epochs=6, **settings)
+            nets[1].fit(X, y, epochs=3, checkpoint=folder, **settings)
+            nets[1] = fastnn.MLP([5, 8, 3], seed=1, dtype=dtype)
+            nets[1].fit(X, y, epochs=6, checkpoint=folder, resume=True, **settings)
+
+            assert nets[1].params.tobytes() == nets[0].params.tobytes()
+
+
 def test_callbacks_that_watch_batches_are_served_by_layers() -> None:
     class Watching(fastnn.Callback):
         batches = 0

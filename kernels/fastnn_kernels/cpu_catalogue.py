@@ -39,7 +39,7 @@ def _plans() -> Iterator[_Planned]:
             sizes=(2, 2, 2, 2), activations=_SMOOTH, dropout=(0.0, 0.0), has_bias=True,
             output="softmax", loss="softmax_cross_entropy_labels", takes_logits=True, optimizer="",
             keeps=0, batch_size=2, is_mean=True, is_sparse=True, has_labels=True, dtype=dtype,
-            threads=1,
+            threads=1, are_squares_finite=True,
         )  # fmt: skip
         yield plan
         for optimizer in _OPTIMIZERS:

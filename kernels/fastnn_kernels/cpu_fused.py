@@ -56,24 +56,32 @@ class Trainer:
         counts = np.zeros(barrier.STRIDE * len(self.parts), np.int64)
         no_labels = np.empty(0, np.int64) if labels is None else labels
 
+        done = set[int]()
+
         def work(thread: int) -> None:
-            self.call(
-                thread, counts, dense, *sparse, order, no_labels,
-                none if Y is None else Y.reshape(-1), w, numbers, losses, hits,
-            )  # fmt: skip
+            try:
+                self.call(
+                    thread, counts, dense, *sparse, order, no_labels,
+                    none if Y is None else Y.reshape(-1), w, numbers, losses, hits,
+                )  # fmt: skip
+                done.add(thread)
+            finally:
+                if thread not in done:  # it failed: the others need not wait for it
+                    counts[:] = np.iinfo(np.int64).max
 
         others = [Thread(target=work, args=(k,)) for k in range(1, len(self.parts))]
         try:
             for thread in others:
                 thread.start()
             work(0)
-        except BaseException:  # the system refused a thread: the others need not wait for it
-            counts[:] = np.iinfo(np.int64).max
-            raise
         finally:
+            if 0 not in done:  # not even begun, if the system refused a thread
+                counts[:] = np.iinfo(np.int64).max
             for thread in others:
                 if thread.ident is not None:
                     thread.join()
+        if len(done) < len(self.parts):
+            raise RuntimeError("a thread of the trainer failed")  # and has said why
 
     def call(self, thread: int, *arguments: Any) -> None:
         """The compiled function, in one thread."""

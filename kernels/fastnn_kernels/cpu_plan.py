@@ -54,6 +54,7 @@ class Plan:
     has_labels: bool
     dtype: np.dtype[Any]
     threads: int
+    are_squares_finite: bool  # of X: the dual form needs products of its rows
 
     def __str__(self) -> str:
         return f"{self.threads} threads, {'sparse' if self.is_sparse else 'dense'} first layer"
@@ -71,7 +72,8 @@ class Plan:
         """Whether samples are trained on one by one by cpu_dual."""
         return (
             self.batch_size == 1 and len(self.sizes) == 3 and not any(self.dropout)
-            and not self.optimizer and self.sizes[1] <= 2 * WIDEST * self._lanes
+            and not self.optimizer and self.are_squares_finite
+            and self.sizes[1] <= 2 * WIDEST * self._lanes
         )  # fmt: skip
 
     @property

@@ -40,11 +40,6 @@ def joined(parts: list[Sparse]) -> Sparse:
     return Sparse(starts, columns, np.concatenate([part.values for part in parts]))
 
 
-def density(X: Array) -> float:
-    """The share of numbers that are not zero."""
-    return float(np.count_nonzero(X) / X.size)
-
-
 def writable(X: Array) -> Array:
     """X (n, d) under the type that is compiled for, which may be written; it is only read."""
     if X.flags.writeable or not X.size:
@@ -69,6 +64,6 @@ def fill(X, starts, columns, values):
     for i in range(X.shape[0]):
         q = starts[i]
         for j in range(X.shape[1]):
-            if X[i, j] != 0:
+            if X[i, j] != 0 and q < starts[i + 1]:  # X may have changed since it was counted
                 columns[q], values[q] = j, X[i, j]
                 q += 1

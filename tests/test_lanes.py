@@ -295,7 +295,7 @@ for dtype in ("float32", "float64"):
 
 
 @pytest.mark.skipif(config.CPU_NAME is not None, reason="the machine is restricted already")
-@pytest.mark.parametrize("features", ["avx2", ""])
+@pytest.mark.parametrize("features", ["avx2"])  # those of tests/test_fused.py are of both
 def test_machines_with_narrower_vectors_train_alike(features: str, tmp_path: Path) -> None:
     if not os.uname().machine.startswith("x86"):
         pytest.skip("the features are those of x86")

@@ -46,7 +46,7 @@ BAD: list[tuple[Any, dict[str, Any], str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("kind", "arguments", "words"), BAD, ids=str)
+@pytest.mark.parametrize(("kind", "arguments", "words"), BAD)
 def test_bad_numbers_are_refused(kind: Any, arguments: dict[str, Any], words: str) -> None:
     with pytest.raises(ArgumentError, match=words):
         kind(**arguments)

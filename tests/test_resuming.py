@@ -244,7 +244,7 @@ OTHERS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("changes", "words"), OTHERS, ids=str)
+@pytest.mark.parametrize(("changes", "words"), OTHERS)
 def test_another_run_is_refused(changes: Any, words: str, tmp_path: Path) -> None:
     fit(iris_net(), "sgd", checkpoint=tmp_path)
     files, net = sorted(tmp_path.iterdir()), iris_net()

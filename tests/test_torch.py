@@ -86,7 +86,7 @@ def difference(net: fastnn.MLP, twin: Any) -> float:
     "device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)], indirect=True
 )
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(("ours", "theirs"), OPTIMIZERS, ids=lambda v: str(v)[:60])
+@pytest.mark.parametrize(("ours", "theirs"), OPTIMIZERS)
 def test_optimizers_follow_pytorch_for_400_steps(
     ours: Any, theirs: Any, dtype: str, mnist: Any
 ) -> None:

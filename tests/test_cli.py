@@ -827,7 +827,8 @@ def test_a_stopped_command_goes_on_to_the_same_file(
     number: signal.Signals, interruptible: None, fastnn_command: Command, tmp_path: Path
 ) -> None:
     folder, whole, again = tmp_path / "run", tmp_path / "whole", tmp_path / "again"
-    train = ["train", "iris", "--epochs", "8000", "--dropout", "0.1", "--optimizer", "adam"]
+    train = ["train", "iris", "--epochs", "8000", "--dropout", "0.1", "--optimizer", "adam",
+             "--execution", "layers"]  # fmt: skip
     keep = [*train, "--checkpoint", str(folder)]
     process = subprocess.Popen([*COMMAND, *keep], cwd=ROOT, env=ENVIRONMENT,
                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)  # fmt: skip

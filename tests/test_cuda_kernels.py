@@ -55,7 +55,8 @@ def test_kernels_compute_the_same_in_the_simulator() -> None:
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p",
          "no:cacheprovider", str(Path(__file__).parent / "test_kernels.py")],
-        env={**os.environ, "NUMBA_ENABLE_CUDASIM": "1", "NUMBA_DISABLE_JIT": "0"},
+        env={**os.environ, "NUMBA_ENABLE_CUDASIM": "1", "NUMBA_DISABLE_JIT": "0",
+             "PYTEST_ADDOPTS": ""},  # some say how many processes there are to be
         cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=False,
     )  # fmt: skip
 

@@ -489,8 +489,9 @@ def test_a_schedule_of_batch_sizes_is_a_fit_for_each() -> None:
     scheduled, apart = iris_net(dropout=0.3), iris_net(dropout=0.3)
     sizes = [5, 40, 1000, 33]
 
-    history = scheduled.fit(X, y, epochs=4, batch_size=lambda epoch: sizes[epoch])
-    losses = [apart.fit(X, y, batch_size=size).loss[0] for size in sizes]
+    history = scheduled.fit(X, y, epochs=4, batch_size=lambda epoch: sizes[epoch],
+                            execution="layers")  # fmt: skip
+    losses = [apart.fit(X, y, batch_size=size, execution="layers").loss[0] for size in sizes]
 
     assert flat(scheduled).tobytes() == flat(apart).tobytes()
     assert history.loss == losses
@@ -511,8 +512,10 @@ def test_a_schedule_of_batch_sizes_is_a_fit_for_each() -> None:
 def test_a_constant_schedule_is_its_size(schedule: Any, size: int | None) -> None:
     scheduled, plain = iris_net(), iris_net()
 
-    scheduled.fit(X, y, epochs=2, batch_size=schedule, optimizer=fastnn.SGD(0.1, 0.9))
-    plain.fit(X, y, epochs=2, batch_size=size, optimizer=fastnn.SGD(0.1, 0.9))
+    how: dict[str, Any] = {"epochs": 2, "optimizer": fastnn.SGD(0.1, 0.9), "execution": "layers"}
+
+    scheduled.fit(X, y, batch_size=schedule, **how)
+    plain.fit(X, y, batch_size=size, **how)
 
     assert flat(scheduled).tobytes() == flat(plain).tobytes()
 

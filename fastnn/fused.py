@@ -22,6 +22,7 @@ SECONDS = 0.5  # of a part: Ctrl-C and the progress bar wait as long
 SPEED = 1e10  # operations a second of a slow machine; the first part's length follows from it
 SPARSE = 0.3  # of X not zero: from here on it costs more to skip zeros than to multiply by them
 DUAL = 10  # times less is enough for two threads where they wait once for a sample: see cpu_dual
+WIDE = 512  # rows of a batch, beyond which the layers' BLAS is faster
 SMALL = 256  # rows of a batch whose gradient may be added to the weights term by term
 ALONE = 5e6  # operations of a batch that one thread does as soon as two
 STEP, LAYERS = 60e-6, 3e10  # the layers' seconds for a step, and operations a second besides

@@ -247,6 +247,13 @@ def test_a_run_goes_on_in_the_same_form_for_more_epochs(tmp_path: Path) -> None:
             assert nets[1].params.tobytes() == nets[0].params.tobytes()
 
 
+def test_wide_batches_are_left_to_the_layers(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "fastnn"):
+        trained("auto", n=600, batch_size=600, epochs=1)
+
+    assert "layers, which are faster on batches of more than 512 rows" in caplog.text
+
+
 def test_callbacks_that_watch_batches_are_served_by_layers() -> None:
     class Watching(fastnn.Callback):
         batches = 0

@@ -37,7 +37,7 @@ def compile_kernels() -> None:
     from fastnn_kernels import cpu_catalogue
 
     for function in tqdm(cpu_catalogue.functions(), "compiling", unit=" kernels"):
-        cpu_catalogue.ready(function)
+        cpu_catalogue.make_ready(function)
 
 
 def _thread_pools() -> list[str]:

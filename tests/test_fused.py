@@ -336,6 +336,29 @@ def test_machines_with_narrower_vectors_train_alike(
     assert done.stdout.split("\n")[:2] == ["True", width]
 
 
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_all_that_a_network_needs_is_compiled_ahead(
+    dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fastnn.prediction import planned
+    from fastnn_kernels import cpu_catalogue
+
+    known, needed = {*cpu_catalogue.functions()}, set[Any]()
+    make = fused.Fused.__init__
+
+    def noting(way: fused.Fused, run: Any) -> None:
+        make(way, run)
+        needed.update(way.plan.all_functions())
+
+    monkeypatch.setattr(fused.Fused, "__init__", noting)
+    for case in ("hidden silu", "gelu, huber", "Adam", "one by one, 256 wide", "dropout"):
+        net, _ = trained("auto", dtype=dtype, epochs=1, **CASES[case])
+        needed.update(planned(net, net.output).all_functions())
+
+    assert len(needed) > 10
+    assert needed <= known
+
+
 def test_blas_takes_as_many_threads_as_the_process_may() -> None:
     ask = ("import fastnn, numpy, threadpoolctl; fastnn.get_backend();"
            "print({p['num_threads'] for p in threadpoolctl.threadpool_info()})")  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from fastnn_kernels import cpu_predictor, cpu_small, jit, simd
+from fastnn_kernels import cpu_predictor, cpu_small, simd
 from fastnn_kernels.cpu_plan import Function, Plan
 from fastnn_kernels.cpu_products import WIDEST
 from fastnn_kernels.face import ELEMENTWISE
@@ -25,11 +25,10 @@ class _Planned(Protocol):
     def all_functions(self) -> Iterable[Function]: ...
 
 
-def ready(function: Function) -> bool:
-    """Compile it unless it is here or on disk; whether that was needed."""
-    was_there, (kernel, *arguments) = jit.is_compiled(*function), function
+def make_ready(function: Function) -> None:
+    """Compile it unless it is here or on disk."""
+    kernel, *arguments = function
     kernel.compile(tuple(arguments))
-    return not was_there
 
 
 def _plans() -> Iterator[_Planned]:

@@ -53,6 +53,7 @@ class Fused:
         from fastnn_kernels.cpu_plan import Plan  # brings in Numba
 
         rows, targets = max(run.batch_sizes), run.lessons.targets
+        self.density = _density(run.data.rows)
         # Nothing that rounds otherwise may follow from how many epochs there are to be: a run
         # that goes on may have more.
         is_constant = not callable(run.settings.batch_size)
@@ -65,7 +66,7 @@ class Fused:
             loss=run.loss.kernel(targets.values), takes_logits=run.loss.takes_logits,
             optimizer="" if is_plain else optimizer.rule, keeps=len(optimizer.keeps),
             batch_size=rows, is_mean=run.settings.reduction == "mean",
-            is_sparse=_density(run.data.rows) <= SPARSE, has_labels=targets.labels is not None,
+            is_sparse=self.density <= SPARSE, has_labels=targets.labels is not None,
             threads=self._threads(rows, is_plain),
             are_squares_finite=rows == 1 and is_plain and _are_squares_finite(run.data.rows),
         )  # fmt: skip
@@ -94,7 +95,9 @@ class Fused:
         run, net, optimizer = self.run, self.run.net, self.run.optimizer
         self.trainer = (Samples if self.plan.is_dual else Batches)(self.plan)
         rows = run.data.rows
-        self.X = _sparse(rows) if self.plan.is_sparse else np.ascontiguousarray(rows[:])
+        self.X = (
+            _sparse(rows, self.density) if self.plan.is_sparse else np.ascontiguousarray(rows[:])
+        )
         self.flats = [
             net.layout.views(flat)
             for flat in (run.trained, *(run.state[name] for name in optimizer.keeps))
@@ -155,14 +158,14 @@ def _are_squares_finite(rows: Rows) -> bool:
     return bool(largest**2 * rows.X.shape[1] < limit**0.9)
 
 
-def _sparse(rows: Rows) -> Any:
-    from fastnn_kernels import cpu_sparse
+def _sparse(rows: Rows, density: float) -> Any:
+    from fastnn_kernels.cpu_sparse import compressed
 
-    return cpu_sparse.joined([cpu_sparse.compressed(block) for block in _blocks(rows)])
+    return compressed(_blocks(rows), len(rows), int(density * rows.X.size))
 
 
 def _blocks(rows: Rows) -> Iterator[Array]:
-    """All rows, scaled, some megabytes at a time."""
-    length = max(1, 2**22 // rows.X.shape[1])
+    """All rows, scaled, so many at a time as stay in a core's cache."""
+    length = max(1, 2**16 // rows.X.shape[1])
     for start in range(0, len(rows), length):
         yield np.ascontiguousarray(rows[start : start + length])

@@ -105,7 +105,7 @@ class Batches(Trainer):
                       for before, layer in pairwise(self.network)]  # fmt: skip
         for thread, part in enumerate(self.parts):
             part["thread"], part["threads"] = thread, len(self.parts)
-            part["X"] = 0 if plan.is_sparse else room.take(rows * plan.sizes[0])
+            part["X"] = 0 if plan.is_sparse else room.take(rows * plan.sizes[0] + room.lanes)
             part["transpose"] = room.take(max(transposes, default=0))
             part["logits"] = room.take(rows * plan.sizes[-1])
             part["slopes"] = room.take(rows * plan.sizes[-1])

@@ -159,8 +159,7 @@ class Plan:
             yield (cpu_training.train, S, _JOB, _LAYERS, _BATCHES, *data,
                    types.Array(types.uint32, 1, "C"), S, S)  # fmt: skip
         if self.is_sparse:
-            yield cpu_sparse.count, M, _INTEGERS
-            yield cpu_sparse.fill, M, _INTEGERS, _COLUMNS, S
+            yield cpu_sparse.compress, M, _INTEGERS, _COLUMNS, S
 
     def _loss(self) -> Any:
         loss = getattr(cpu, self.loss)

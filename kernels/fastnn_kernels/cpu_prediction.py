@@ -12,8 +12,9 @@ from numba.extending import register_jitable
 
 from fastnn_kernels import cpu, simd
 from fastnn_kernels.calls import LOCAL, call, local, matrix, vector
+from fastnn_kernels.cpu_products import copy_row
+from fastnn_kernels.cpu_sparse import nonzero
 from fastnn_kernels.jit import inner, jit
-from fastnn_kernels.simd import COMPRESSES
 
 LAYER = np.dtype([(name, np.int64) for name in ("d", "m", "W", "b", "z", "width", "activate")])
 """One layer: Z = X W, A = f(Z + b); X (., d), W (d, m).
@@ -51,7 +52,7 @@ def predict_few(X, out, P, network, room):
             Z, z = S, layer.z
             if index + 1 == network.size:
                 Z, z = vector(out, 0, out.size), i * layer.m
-            end = _nonzero(A, layer.d, columns, 0)
+            end = nonzero(A, layer.d, columns, 0)
             _row_product(A, columns, 0, end, P, layer.W, layer.m, layer.m, Z, z)
             b = vector(P, layer.b, layer.m) if layer.b >= 0 else vector(S, 0, layer.m)
             T = matrix(Z, z, 1, layer.m)
@@ -67,16 +68,9 @@ def pack(P, few, S, many):
         source, target = few[index], many[index]
         for k in range(source.d):
             row, place = source.W + k * source.m, target.W + k * target.width
-            _copy(P, row, source.m, S, place, target.width)
+            copy_row(P, row, source.m, S, place, target.width)
         if source.b >= 0:
-            _copy(P, source.b, source.m, S, target.b, target.width)
-
-
-@inner
-def _copy(A, a, size, C, c, width):
-    """C[c] (width,) = A[a] (size,) and zeros, in whole vectors."""
-    for j in range(0, width, simd.lanes(A)):
-        simd.copy(A, a + j, size - j, C, c + j)
+            copy_row(P, source.b, source.m, S, target.b, target.width)
 
 
 @jit
@@ -120,7 +114,7 @@ def _first_layer(X, S, columns, layer, job, room, r, rows):
     for i in range(rows):
         if not _is_finite(X, r + i):
             return False
-        _copy(numbers, (r + i) * d, d, S, x + i * d, d)
+        copy_row(numbers, (r + i) * d, d, S, x + i * d, d)
     call(job.multiply, (S, rows, layer.width // simd.lanes(S), d, x, d, 1,
                         layer.W, layer.width, z, layer.width, 0, 0))  # fmt: skip
     return True
@@ -132,25 +126,11 @@ def _find_nonzero(X, columns, start, r, rows):
     end, d = start, X.shape[1]
     columns[0] = end
     for i in range(rows):
-        end = _nonzero(vector(X, (r + i) * d, d), d, columns, end)
+        end = nonzero(vector(X, (r + i) * d, d), d, columns, end)
         columns[i + 1] = end
         if end - start > SPARSE * d * rows:
             return False
     return True
-
-
-@inner
-def _nonzero(A, n, columns, end):
-    """columns[end:] = where A is not zero; returns the end of them."""
-    j, lanes = 0, simd.lanes(A)
-    while j + lanes <= n and COMPRESSES:
-        end = simd.nonzero(A, j, columns, j, end)
-        j += lanes
-    while j < n:
-        columns[end] = j
-        end += A[j] != 0
-        j += 1
-    return end
 
 
 _four, _two, _one = simd.row_tile(4, 2), simd.row_tile(2, 4), simd.row_tile(1, 4)

@@ -68,6 +68,13 @@ def transpose(S, rows, columns, a, a_row, c, c_row):
             simd.transpose(S, a + r * a_row + j, a_row, c + j * c_row + r, c_row)
 
 
+@inner
+def copy_row(A, a, size, C, c, width):
+    """C[c] (width,) = A[a] (size,) and zeros, in whole vectors."""
+    for j in range(0, width, simd.lanes(A)):
+        simd.copy(A, a + j, size - j, C, c + j)
+
+
 _sparse = {n: (simd.sparse_tile(n), simd.sparse_update(n)) for n in (4, 2, 1)}
 (_multiply_4, _update_4), (_multiply_2, _update_2), (_multiply_1, _update_1) = _sparse.values()
 

@@ -4,11 +4,14 @@ Leaving out a product with zero changes no sum.  NaN is not zero, and stays.
 """
 
 import ctypes
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastnn_kernels.jit import jit
+from fastnn_kernels import simd
+from fastnn_kernels.calls import vector
+from fastnn_kernels.jit import inner, jit
 
 Array = np.ndarray[Any, Any]
 
@@ -21,23 +24,25 @@ class Sparse(NamedTuple):
     values: Array
 
 
-def compressed(X: Array) -> Sparse:
-    """X (n, d)."""
-    X, starts = writable(X), np.zeros(len(X) + 1, np.int64)
-    count(X, starts)
-    columns, values = np.empty(starts[-1], np.int32), np.empty(starts[-1], X.dtype)
-    fill(X, starts, columns, values)
+def compressed(blocks: Iterable[Array], n: int, expected: int) -> Sparse:
+    """The n rows of all blocks (., d); about so many of their numbers are not zero."""
+    starts, done = np.zeros(n + 1, np.int64), 0
+    columns = values = np.empty(0)
+    for block in blocks:
+        needed = starts[done] + block.size + simd.BYTES  # nonzero() writes whole vectors
+        if needed > len(values):
+            room = max(needed, expected + expected // 32, 2 * len(values))
+            columns = _longer(columns, room, np.int32)
+            values = _longer(values, room, block.dtype)
+        compress(writable(block), starts[done:], columns, values)
+        done += len(block)
     return Sparse(starts, columns, values)
 
 
-def joined(parts: list[Sparse]) -> Sparse:
-    """The rows of all parts."""
-    if len(parts) == 1:
-        return parts[0]
-    counts = np.concatenate([np.diff(part.starts) for part in parts])
-    starts = np.concatenate([[0], np.cumsum(counts)])
-    columns = np.concatenate([part.columns for part in parts])
-    return Sparse(starts, columns, np.concatenate([part.values for part in parts]))
+def _longer(array: Array, length: int, dtype: Any) -> Array:
+    longer = np.empty(length, dtype)
+    longer[: len(array)] = array
+    return longer
 
 
 def writable(X: Array) -> Array:
@@ -49,21 +54,26 @@ def writable(X: Array) -> Array:
 
 
 @jit
-def count(X, starts):
-    """starts (n + 1,) of X's rows; the first is there."""
-    for i in range(X.shape[0]):
-        found = 0
-        for j in range(X.shape[1]):
-            found += X[i, j] != 0
-        starts[i + 1] = starts[i] + found
+def compress(X, starts, columns, values):
+    """Sparse rows of X from starts[0] on; sets the starts of the rows after the first."""
+    n, d = X.shape
+    end = starts[0]
+    for i in range(n):
+        first, end = end, nonzero(vector(X, i * d, d), d, columns, end)
+        for q in range(first, end):
+            values[q] = X[i, columns[q]]
+        starts[i + 1] = end
 
 
-@jit
-def fill(X, starts, columns, values):
-    """What is not zero in X, row by row."""
-    for i in range(X.shape[0]):
-        q = starts[i]
-        for j in range(X.shape[1]):
-            if X[i, j] != 0 and q < starts[i + 1]:  # X may have changed since it was counted
-                columns[q], values[q] = j, X[i, j]
-                q += 1
+@inner
+def nonzero(A, n, columns, end):
+    """columns[end:] = where A is not zero; returns the end of them."""
+    j, lanes = 0, simd.lanes(A)
+    while j + lanes <= n and simd.COMPRESSES:
+        end = simd.nonzero(A, j, columns, j, end)
+        j += lanes
+    while j < n:
+        columns[end] = j
+        end += A[j] != 0
+        j += 1
+    return end

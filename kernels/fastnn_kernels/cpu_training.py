@@ -18,6 +18,7 @@ import numpy as np
 from fastnn_kernels import scalars, simd
 from fastnn_kernels.barrier import wait
 from fastnn_kernels.calls import call, matrix, vector
+from fastnn_kernels.cpu_products import copy_row
 from fastnn_kernels.cpu_softmax import softmax_cross_entropy
 from fastnn_kernels.jit import inner, jit
 
@@ -108,10 +109,9 @@ def _first_forward(S, job, layer, part, X, starts, columns, values, rows, turn):
         call(job.multiply_sparse, (S, starts, columns, values, rows, part.width,
                                    part.W, part.W_row, z, layer.width, b))  # fmt: skip
         return
+    numbers, d = vector(X, 0, X.size), layer.d
     for r in range(rows.size):
-        place = part.X + r * layer.d
-        for j in range(layer.d):
-            S[place + j] = X[rows[r], j]
+        copy_row(numbers, rows[r] * d, d, S, part.X + r * d, d)
     call(job.multiply, (S, rows.size, part.width, layer.d, part.X, layer.d, 1,
                         part.W, part.W_row, z, layer.width, b, 0))  # fmt: skip
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from fastnn_kernels import cpu_predictor, cpu_small, simd
 from fastnn_kernels.cpu_plan import Function, Plan
-from fastnn_kernels.cpu_products import WIDEST
+from fastnn_kernels.cpu_wide import WIDEST
 from fastnn_kernels.face import ELEMENTWISE
 
 _SMOOTH = tuple(name for name in ELEMENTWISE if name != "step")  # those that learn

@@ -14,9 +14,9 @@ import numpy as np
 from fastnn_kernels import simd
 from fastnn_kernels.barrier import wait
 from fastnn_kernels.calls import call, matrix, vector
-from fastnn_kernels.cpu_products import CHUNK
 from fastnn_kernels.cpu_softmax import softmax_cross_entropy
 from fastnn_kernels.cpu_training import LABELS, LOGITS, integers
+from fastnn_kernels.cpu_wide import CHUNK
 from fastnn_kernels.jit import inner, jit
 
 PART = np.dtype(integers(
@@ -70,36 +70,37 @@ def _gather(S, job, part, X, rows):
                         part.G, CHUNK, job.one if part.b else 0, 0))  # fmt: skip
 
 
+_gram = simd.sparse_tile(1, 4)
+
+
 @inner
 def _gather_sparse(S, job, part, starts, columns, values, rows, masks):
     """T, masks, Z and G of a chunk.  T has the samples before each one as its row of G is made."""
-    vectors = CHUNK // simd.lanes(S)
-    call(job.multiply_sparse, (S, starts, columns, values, rows, part.width, part.W, part.row,
-                               part.Z, part.row, part.b))  # fmt: skip
+    call(job.wide_sparse, (S, starts, columns, values, rows, part.W, part.row,
+                           part.Z, part.row, part.b))  # fmt: skip
     for s in range(rows.size):
-        call(job.multiply_sparse, (S, starts, columns, values, vector(rows, s, 1), vectors,
-                                   part.T, CHUNK, part.G + s * CHUNK, CHUNK,
-                                   job.one if part.b else 0))  # fmt: skip
-        for q in range(starts[rows[s]], starts[rows[s] + 1]):
-            S[part.T + columns[q] * CHUNK + s] = values[q]
-            masks[columns[q]] |= np.uint64(1) << np.uint64(s)
+        bit, first, end = np.uint64(1) << np.uint64(s), starts[rows[s]], starts[rows[s] + 1]
+        for t in range(0, CHUNK, simd.lanes(S)):
+            _gram(S, columns, values, first, end, part.T + t, CHUNK, part.G + s * CHUNK + t,
+                  job.one if part.b else 0)  # fmt: skip
+        for q in range(first, end):
+            column = np.uint64(columns[q])  # one that is not negative takes less time
+            S[np.uint64(part.T + s) + column * np.uint64(CHUNK)] = values[q]
+            masks[column] |= bit
 
 
 @inner
 def _sample(S, job, part, counts, i, s, labels, Y, w, scale, losses, hits):
     """One step of everything but W and b, and D of the sample, which is theirs."""
     d, row, k = part.D + s * part.row, part.row, part.k
-    call(job.multiply, (S, 1, part.width, s, part.G + s * CHUNK, CHUNK, 1, part.D, row,
-                        part.z, row, part.Z + s * row, row))  # fmt: skip
+    call(job.wide, (S, s, part.G + s * CHUNK, part.D, row, part.z, part.Z + s * row))
     z, f = matrix(S, part.z, 1, row), matrix(S, part.f, 1, row)
     call(part.activate, (z, vector(S, 0, row), f))
     for j in range(part.columns, part.width * simd.lanes(S)):
         S[part.f + j] = 0  # what pads it would count in the logits
     _logits(S, part, counts, i)
     _losses(S, job, part, i, labels, Y, w, scale, losses, hits)
-    call(job.multiply, (S, 1, part.width, k, part.slopes, k, 1, part.V, row, d, row, 0, 0))
-    call(job.multiply, (S, k, part.width, 1, part.slopes, 1, 1, part.f, row, part.V, row,
-                        part.V, row))  # fmt: skip
+    call(job.wide_and_update, (S, k, part.slopes, part.V, row, part.f, d))
     if part.c:
         for j in range(k):
             S[part.c + j] += S[part.slopes + j]

@@ -15,11 +15,12 @@ from fastnn_kernels import (
     cpu_rules,
     cpu_sparse,
     cpu_training,
+    cpu_wide,
     jit,
     simd,
 )
 from fastnn_kernels.calls import address
-from fastnn_kernels.cpu_products import CHUNK, WIDEST
+from fastnn_kernels.cpu_wide import CHUNK, WIDEST
 
 FROM_INPUT = ("gelu", "silu")  # their slope needs the input; the others' the output
 Function = tuple[Any, ...]  # a jit function, and the types of its arguments
@@ -110,12 +111,14 @@ class Plan:
             rows = S, _INTEGERS, _COLUMNS, S, _INTEGERS
             found["multiply_sparse"] = cpu_products.sparse_product, *rows, *[i] * 6
             found["update_sparse"] = cpu_products.sparse_update, *rows, *[i] * 5
-            if self.is_dual:
+        if self.is_dual:
+            width = max(width for _, _, width in self.dual_columns)
+            found["wide"] = cpu_wide.product(width), S, *[i] * 6
+            found["wide_and_update"] = cpu_wide.product_and_update(width), S, *[i] * 6
+            if self.is_sparse:
                 masks = types.Array(types.uint64, 1, "C")
-                width = max(width for _, _, width in self.dual_columns)
-                found["update_masked"] = (
-                    cpu_products.masked_update(width), S, masks, *[i] * 4
-                )  # fmt: skip
+                found["wide_sparse"] = cpu_wide.sparse_product(width), *rows, *[i] * 5
+                found["update_masked"] = cpu_wide.masked_update(width), S, masks, *[i] * 4
         if self.optimizer:
             numbers = types.Array(_FLOAT, 1, "C")
             found["update"] = getattr(cpu_rules, self.optimizer), *[S] * 4, numbers

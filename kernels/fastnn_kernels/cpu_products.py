@@ -4,14 +4,10 @@ See simd.tile for the places; a width is counted in vectors.  I may be a row of 
 biases (i_row = 0), or C itself.
 """
 
-from functools import cache
 from typing import Any
 
 from fastnn_kernels import simd
 from fastnn_kernels.jit import inner, jit
-
-CHUNK = 16  # samples of the dual form: more are fewer passes over W, and longer corrections
-WIDEST = 16 if simd.TILE == 24 else 8  # vectors of a row of W that registers hold
 
 
 def _strip(vectors: int) -> Any:
@@ -75,7 +71,15 @@ def copy_row(A, a, size, C, c, width):
         simd.copy(A, a + j, size - j, C, c + j)
 
 
-_sparse = {n: (simd.sparse_tile(n), simd.sparse_update(n)) for n in (4, 2, 1)}
+@inner
+def ask_for_row(starts, columns, values, row):
+    """In an order of chance the next row comes from memory."""
+    for q in range(starts[row], starts[row + 1], 16):
+        simd.prefetch(columns, q)
+        simd.prefetch(values, q)
+
+
+_sparse = {n: (simd.sparse_tile(n, 1), simd.sparse_update(n)) for n in (4, 2, 1)}
 (_multiply_4, _update_4), (_multiply_2, _update_2), (_multiply_1, _update_1) = _sparse.values()
 
 
@@ -86,10 +90,8 @@ def sparse_product(S, starts, columns, values, order, width, b, b_row, c, c_row,
     for r in range(order.size):
         first, end = starts[order[r]], starts[order[r] + 1]
         j, j_end, row = 0, width * lanes, c + r * c_row
-        if r + 1 < order.size:  # in an order of chance the next row comes from memory
-            for q in range(starts[order[r + 1]], starts[order[r + 1] + 1], 16):
-                simd.prefetch(columns, q)
-                simd.prefetch(values, q)
+        if r + 1 < order.size:
+            ask_for_row(starts, columns, values, order[r + 1])
         while j + 4 * lanes <= j_end:
             _multiply_4(S, columns, values, first, end, b + j, b_row, row + j, i + j)
             j += 4 * lanes
@@ -115,28 +117,3 @@ def sparse_update(S, starts, columns, values, order, width, d, d_row, w, w_row):
             j += 2 * lanes
         if j < j_end:
             _update_1(S, columns, values, first, end, row + j, w + j, w_row)
-
-
-@cache
-def masked_update(width: int) -> Any:
-    """The update of W (d, width vectors) by columns of T (d, CHUNK) and rows of D.
-
-    W is read and written once where a mask has a bit; masks and T are zero after it.
-    """
-    first = min(width, WIDEST)
-    update_first, update_rest = simd.masked_update(first), simd.masked_update(width - first)
-
-    @jit
-    def update(S, masks, t, d, w, row):
-        rest = first * simd.lanes(S)
-        for i in range(masks.size):
-            if masks[i]:
-                T, W = t + i * CHUNK, w + i * row
-                update_first(S, masks[i], T, d, row, W)
-                if width > first:
-                    update_rest(S, masks[i], T, d + rest, row, W + rest)
-                for s in range(CHUNK):
-                    S[T + s] = 0
-                masks[i] = 0
-
-    return update

@@ -9,8 +9,8 @@ from fastnn_kernels import cpu_dual
 from fastnn_kernels.calls import address
 from fastnn_kernels.cpu_fused import Trainer
 from fastnn_kernels.cpu_plan import FROM_INPUT, Plan
-from fastnn_kernels.cpu_products import CHUNK
 from fastnn_kernels.cpu_room import Array
+from fastnn_kernels.cpu_wide import CHUNK
 
 
 class Samples(Trainer):

@@ -29,7 +29,8 @@ def integers(names: str) -> list[tuple[str, Any]]:
 
 JOB = np.dtype(
     integers("size is_mean is_sparse takes k gradient one step key_low key_high "
-              "multiply transpose multiply_sparse update_sparse update_masked update loss hits")
+              "multiply transpose multiply_sparse update_sparse update_masked "
+              "wide wide_and_update wide_sparse update loss hits")
 )  # fmt: skip
 """What is common to all.
 

@@ -8,7 +8,7 @@ All work on S, one vector of floats in memory, and on places in it: a matrix is 
 it begins and the distance from row to row, both in floats.  A vector is lanes(S) floats.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -113,6 +113,31 @@ class _Code:
         name = f"llvm.vector.reduce.fadd.v{self.lanes}f{8 * self.number_bytes}"
         add = cgutils.get_or_insert_function(self.builder.module, kind, name)
         return self.builder.call(add, [self.number(-0.0), vector], fastmath=("reassoc",))
+
+    def sums_of_terms(
+        self,
+        first: Any,
+        end: Any,
+        sets: int,
+        start: list[Any],
+        add: Callable[[Any, list[Any]], None],
+    ) -> list[Any]:
+        """Vectors `start` and what add(q, sums) adds to them, for q in first..end.
+
+        The terms go to so many sets of sums in turn, since an addition waits for the one before it.
+        """
+        builder, several = self.builder, _INDEX(sets)
+        sums = [self.variables(start if s == 0 else [self.zero] * len(start)) for s in range(sets)]
+        turns = builder.udiv(builder.sub(end, first), several)
+        with self.loop(_INDEX(0), turns) as turn:
+            for s, totals in enumerate(sums):
+                add(builder.add(self.at(first, turn, several), _INDEX(s)), totals)
+        with self.loop(self.at(first, turns, several), end) as q:
+            add(q, sums[0])
+        totals = [builder.load(total) for total in sums[0]]
+        for others in sums[1:]:
+            totals = [builder.fadd(x, builder.load(y)) for x, y in zip(totals, others, strict=True)]
+        return totals
 
     def variables(self, values: list[Any]) -> list[Any]:
         """What changes in a loop; LLVM keeps it in registers."""
@@ -230,7 +255,32 @@ def dots(rows: int, columns: int) -> Any:
     return _named(products, rows, columns)
 
 
-def sparse_tile(vectors: int) -> Any:
+def product_and_update(vectors: int) -> Any:
+    """S[c] = S[x] S[v], x (depth,), v (depth, v_row), and then S[v] += S[x]^T S[f]."""
+
+    def product(typing_context, S, depth, x, v, v_row, f, c):
+        def codegen(context, builder, signature, args):
+            S, depth, x, v, v_row, f, c = args
+            code = _Code(context, builder, signature.args[0])
+            S = code.pointer(signature.args[0], S)
+            sums = code.variables([code.zero] * vectors)
+            with code.loop(_INDEX(0), depth) as k:
+                X, row = code.element(S, builder.add(x, k)), code.at(v, k, v_row)
+                for j, total in enumerate(sums):
+                    place = code.at(row, 0, v_row, j)
+                    V, F = code.load(S, place), code.load(S, code.at(f, 0, v_row, j))
+                    builder.store(code.multiply_add(X, V, builder.load(total)), total)
+                    code.store(code.multiply_add(X, F, V), S, place)
+            for j, total in enumerate(sums):
+                code.store(builder.load(total), S, code.at(c, 0, v_row, j))
+            return context.get_dummy_value()
+
+        return types.none(S, *[types.intp] * 6), codegen
+
+    return _named(product, vectors)
+
+
+def sparse_tile(vectors: int, sets: int) -> Any:
     """S[c] = S[i] + the sum over q in first..end of values[q] S[b + columns[q] b_row]."""
 
     def product(typing_context, S, columns, values, first, end, b, b_row, c, i):
@@ -238,20 +288,22 @@ def sparse_tile(vectors: int) -> Any:
             S, columns, values, first, end, b, b_row, c, i = args
             code = _Code(context, builder, signature.args[0])
             S, columns, values = map(code.pointer, signature.args, (S, columns, values))
-            sums = code.variables([code.load(S, code.at(i, 0, b_row, v)) for v in range(vectors)])
-            with code.loop(first, end) as q:
+
+            def add(q: Any, totals: list[Any]) -> None:
                 row = code.at(b, _column(builder, columns, q), b_row)
                 x = code.element(values, q)
-                for v, total in enumerate(sums):
+                for v, total in enumerate(totals):
                     B = code.load(S, code.at(row, 0, b_row, v))
                     builder.store(code.multiply_add(x, B, builder.load(total)), total)
-            for v, total in enumerate(sums):
-                code.store(builder.load(total), S, code.at(c, 0, b_row, v))
+
+            start = [code.load(S, code.at(i, 0, b_row, v)) for v in range(vectors)]
+            for v, total in enumerate(code.sums_of_terms(first, end, sets, start, add)):
+                code.store(total, S, code.at(c, 0, b_row, v))
             return context.get_dummy_value()
 
         return types.none(S, columns, values, *[types.intp] * 6), codegen
 
-    return _named(product, vectors)
+    return _named(product, vectors, sets)
 
 
 def sparse_update(vectors: int) -> Any:
@@ -367,8 +419,7 @@ def nonzero(typing_context, A, a, columns, base, q):
 def row_tile(vectors: int, sets: int) -> Any:
     """C[c] = the sum over q in first..end of A[columns[q]] W[w + columns[q] w_row].
 
-    Of the last vector, only `last` numbers are read and written.  The terms go to so many sets
-    of sums in turn, since an addition waits for the one before it.
+    Of the last vector, only `last` numbers are read and written.
     """
 
     def product(typing_context, A, columns, first, end, W, w, w_row, last, C, c):
@@ -376,7 +427,6 @@ def row_tile(vectors: int, sets: int) -> Any:
             A, columns, first, end, W, w, w_row, last, C, c = args
             code = _Code(context, builder, signature.args[0])
             A, columns, W, C = (code.pointer(signature.args[i], args[i]) for i in (0, 1, 4, 8))
-            sums = [code.variables([code.zero] * vectors) for _ in range(sets)]
             is_there = code.first_lanes(last)
 
             def add(q: Any, totals: list[Any]) -> None:
@@ -390,17 +440,8 @@ def row_tile(vectors: int, sets: int) -> Any:
                     )
                     builder.store(code.multiply_add(x, row_part, builder.load(total)), total)
 
-            turns = builder.udiv(builder.sub(end, first), _INDEX(sets))
-            with code.loop(_INDEX(0), turns) as turn:
-                q = code.at(first, turn, _INDEX(sets))
-                for s, totals in enumerate(sums):
-                    add(builder.add(q, _INDEX(s)), totals)
-            with code.loop(code.at(first, turns, _INDEX(sets)), end) as q:
-                add(q, sums[0])
-            for v in range(vectors):
-                total = builder.load(sums[0][v])
-                for totals in sums[1:]:
-                    total = builder.fadd(total, builder.load(totals[v]))
+            sums = code.sums_of_terms(first, end, sets, [code.zero] * vectors, add)
+            for v, total in enumerate(sums):
                 place = code.at(c, 0, w_row, v)
                 if v < vectors - 1:
                     code.store(total, C, place)

@@ -4,7 +4,7 @@ import logging
 from typing import TYPE_CHECKING, Protocol
 
 from fastnn.errors import ArgumentError
-from fastnn.fused import WIDE, Fused, obstacles
+from fastnn.fused import Fused, obstacles
 from fastnn.lanes import Lanes, fits
 from fastnn.layered import Layered
 from fastnn.progress import Progress
@@ -35,9 +35,6 @@ def chosen(run: "Run", execution: str) -> Way:
         _log.info("execution auto: layers, because fused cannot do %s", missing)
         return Layered(run)
     way = Lanes(run) if fits(run) else Fused(run)
-    if execution == "auto" and isinstance(way, Fused) and max(run.batch_sizes) > WIDE:
-        _log.info("execution auto: layers, which are faster on batches of more than %d rows", WIDE)
-        return Layered(run)
     if execution == "auto" and not way.is_worth_compiling:
         _log.info("execution auto: layers, because they take less time than compiling the fused "
                   "trainer would; 'fastnn doctor --compile' compiles it once")  # fmt: skip

@@ -22,8 +22,7 @@ SECONDS = 0.5  # of a part: Ctrl-C and the progress bar wait as long
 SPEED = 1e10  # operations a second of a slow machine; the first part's length follows from it
 SPARSE = 0.3  # of X not zero: from here on it costs more to skip zeros than to multiply by them
 DUAL = 10  # times less is enough for two threads where they wait once for a sample: see cpu_dual
-WIDE = 512  # rows of a batch, beyond which the layers' BLAS is faster
-SMALL = 256  # rows of a batch whose gradient may be added to the weights term by term
+SMALL = 128  # rows of a batch whose gradient may be added to the weights term by term
 ALONE = 5e6  # operations of a batch that one thread does as soon as two
 STEP, LAYERS = 60e-6, 3e10  # the layers' seconds for a step, and operations a second besides
 COMPILING = 5.0  # seconds that compiling takes
@@ -146,7 +145,7 @@ class Fused:
 
 
 def _density(rows: Rows) -> float:
-    """The share of numbers that are not zero, in a thousand rows: any, as data may have a period."""
+    """The share of numbers that are not zero, in a thousand rows drawn at random."""
     some = rows[np.random.default_rng(0).integers(len(rows), size=1000)]
     return float(np.count_nonzero(some) / some.size)
 
@@ -154,7 +153,8 @@ def _density(rows: Rows) -> float:
 def _are_squares_finite(rows: Rows) -> bool:
     """Whether products of two rows cannot overflow, nor their sums with other numbers."""
     flat = (block.reshape(-1) for block in _blocks(rows))
-    squares = sum(float(np.dot(x, x)) for x in flat)  # more than the largest, and soon there
+    with np.errstate(over="ignore"):
+        squares = sum(float(np.dot(x, x)) for x in flat)  # more than the largest, and soon there
     limit = float(np.finfo(rows.backend.dtype).max)
     return bool(squares * rows.X.shape[1] < limit**0.9)
 

@@ -37,6 +37,19 @@ ONE_BY_ONE: dict[str, dict[str, Any]] = {
     "one output": {"sizes": (17, 20, 1), "output": "sigmoid", "loss": "binary_cross_entropy"},
     "one class": {"sizes": (17, 20, 1)},
 }
+LARGE: dict[str, Any] = {"batch_size": 300, "n": 431}  # blocks of 128 rows, and parts of them
+LARGE_ONES: dict[str, dict[str, Any]] = {
+    "blocks": {},
+    "blocks, sparse": {"sparse": True},
+    "blocks, dropout": {"dropout": [0.3, 0.6], "sizes": (17, 11, 13, 3)},
+    "blocks, weighted, Adam": {
+        "weights": True,
+        "optimizer": fastnn.Adam(0.01),
+        "activation": "silu",
+    },
+    "one block": {"batch_size": 128},
+    "one block and a row": {"batch_size": 129},
+}
 CASES: dict[str, dict[str, Any]] = {
     **{f"hidden {name}": {"activation": name} for name in ELEMENTWISE},
     **{f"{output}, {loss}": {"output": output, "loss": loss}
@@ -47,6 +60,7 @@ CASES: dict[str, dict[str, Any]] = {
     "binary_cross_entropy": {"output": "sigmoid", "loss": "binary_cross_entropy"},
     **{f"batches of {size}": {"batch_size": size} for size in (1, 2, 52, 53, None)},
     **{f"one by one, {name}": DUAL | case for name, case in ONE_BY_ONE.items()},
+    **{f"batches of {name}": LARGE | case for name, case in LARGE_ONES.items()},
     "batches that grow": {"batch_size": schedules.step(5, 1, factor=2.0)},
     "momentum": {"optimizer": fastnn.SGD(0.05, momentum=0.9)},
     "Nesterov": {"optimizer": fastnn.SGD(0.05, momentum=0.9, nesterov=True)},
@@ -126,6 +140,7 @@ def test_it_trains_as_the_layers_do(case: str, dtype: str) -> None:
 
 
 @pytest.mark.parametrize("case", ["Adam", "dropout", "sparse rows", "no bias", "four layers",
+                                  "batches of blocks, sparse", "batches of blocks, dropout",
                                   "rows of 128 numbers", "batches of 2", "one by one, sparse",
                                   "one by one, dense", "one by one, 256 wide"])  # fmt: skip
 def test_any_number_of_threads_gives_the_same_bytes(
@@ -245,13 +260,6 @@ def test_a_run_goes_on_in_the_same_form_for_more_epochs(tmp_path: Path) -> None:
             nets[1].fit(X, y, epochs=6, checkpoint=folder, resume=True, **settings)
 
             assert nets[1].params.tobytes() == nets[0].params.tobytes()
-
-
-def test_wide_batches_are_left_to_the_layers(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, "fastnn"):
-        trained("auto", n=600, batch_size=600, epochs=1)
-
-    assert "layers, which are faster on batches of more than 512 rows" in caplog.text
 
 
 def test_callbacks_that_watch_batches_are_served_by_layers() -> None:

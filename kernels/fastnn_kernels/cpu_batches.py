@@ -25,7 +25,7 @@ class Batches(Trainer):
         network["vectors"] = vectors[1:]
         network["width"] = [room.width(m) for m in plan.sizes[1:]]
         room.take(max(network["width"]) + lanes)  # the zeros
-        self.job["one"] = room.take(1)
+        self.job["one"], self.job["block"] = room.take(1), plan.block
         self._place_weights(vectors)
         self._words = np.empty(self._place_rows(), np.uint32)
         self._place_work()
@@ -77,8 +77,8 @@ class Batches(Trainer):
             room.take(self._distance * (1 + plan.keeps))
 
     def _place_rows(self) -> int:
-        """What a batch makes in each layer; returns how many random words dropout takes."""
-        plan, rows, words = self.plan, self.plan.batch_size, 0
+        """What a block makes in each layer; returns how many random words dropout takes."""
+        plan, rows, words = self.plan, self.plan.block, 0
         for k, layer in enumerate(self.network):
             turns = 1 if k else 2
             size = rows * int(layer["width"])
@@ -100,7 +100,7 @@ class Batches(Trainer):
         return words
 
     def _place_work(self) -> None:
-        plan, rows, room = self.plan, self.plan.batch_size, self.room
+        plan, rows, room = self.plan, self.plan.block, self.room
         transposes = [(int(layer["m"]) + room.lanes) * int(before["width"])
                       for before, layer in pairwise(self.network)]  # fmt: skip
         for thread, part in enumerate(self.parts):

@@ -23,6 +23,7 @@ from fastnn_kernels.calls import address
 from fastnn_kernels.cpu_wide import CHUNK, WIDEST
 
 FROM_INPUT = ("gelu", "silu")  # their slope needs the input; the others' the output
+BLOCK = 128  # rows: what they make stays in a core's cache
 Function = tuple[Any, ...]  # a jit function, and the types of its arguments
 
 _INTEGER, _FLOAT = types.intp, types.float64
@@ -76,6 +77,11 @@ class Plan:
             and not self.optimizer and self.are_squares_finite
             and self.sizes[1] <= 2 * WIDEST * self._lanes
         )  # fmt: skip
+
+    @property
+    def block(self) -> int:
+        """Rows of a batch that are worked on at a time; all where they change the weights."""
+        return min(self.batch_size, BLOCK) if self.optimizer else self.batch_size
 
     @property
     def grain(self) -> int:

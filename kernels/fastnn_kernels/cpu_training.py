@@ -28,16 +28,16 @@ def integers(names: str) -> list[tuple[str, Any]]:
 
 
 JOB = np.dtype(
-    integers("size is_mean is_sparse takes k gradient one step key_low key_high "
+    integers("size block is_mean is_sparse takes k gradient one step key_low key_high "
               "multiply transpose multiply_sparse update_sparse update_masked "
               "wide wide_and_update wide_sparse update loss hits")
 )  # fmt: skip
 """What is common to all.
 
-size: rows of a batch; k: outputs; gradient: from a weight to its gradient, and on to what the
-optimizer keeps of it, 0 where steps are added to the weights at once; one: where ones lie.
-step, key_low, key_high: of dropout, see face.PhiloxBits.  takes: what the loss does.  The others
-are addresses; hits may be 0.
+size: rows of a batch, of which `block` are worked on at a time; k: outputs; gradient: from a
+weight to its gradient, and on to what the optimizer keeps of it, 0 where steps are added to the
+weights at once; one: where ones lie.  step, key_low, key_high: of dropout, see face.PhiloxBits.
+takes: what the loss does.  The others are addresses; hits may be 0.
 """
 LABELS, LOGITS, OUTPUT = range(3)
 
@@ -74,23 +74,28 @@ def train(
     labels, Y, w, losses and hits are of the rows in this order.  numbers: a row for each step, or
     one for all, the learning rate first.
     """
+    blocks = 0
     for steps in range((order.size + job.size - 1) // job.size):
         start, end = steps * job.size, min((steps + 1) * job.size, order.size)
-        rows, turn = vector(order, start, end - start), steps % 2
         now = numbers[min(steps, numbers.shape[0] - 1)]
         scale = 1 / (end - start) if job.is_mean else 1.0
         if job.gradient == 0:
             scale = -now[0] * scale
-        _first_forward(S, job, network[0], part, X, starts, columns, values, rows, turn)
-        wait(counts, part.thread, part.threads, 2 * steps + 1)
-        r, r_end = _share(rows.size, part)
-        if r < r_end:
-            _forward(S, job, network, r, r_end, turn, steps, words)
-            _head(S, job, network, part, start, r, r_end, turn, labels, Y, w, scale, losses, hits)
-            _backward(S, job, network, part, r, r_end, turn, words)
-        wait(counts, part.thread, part.threads, 2 * steps + 2)
-        _first_gradient(S, job, network[0], part, starts, columns, values, rows)
-        _gradients(S, job, network, part, rows.size, turn)
+        for first in range(start, end, job.block):
+            rows, turn = vector(order, first, min(job.block, end - first)), blocks % 2
+            _first_forward(S, job, network[0], part, X, starts, columns, values, rows, turn)
+            wait(counts, part.thread, part.threads, 2 * blocks + 1)
+            r, r_end = _share(rows.size, part)
+            if r < r_end:
+                _forward(S, job, network, first - start, r, r_end, turn, steps, words)
+                _head(S, job, network, part, first, r, r_end, turn, labels, Y, w, scale,
+                      losses, hits)  # fmt: skip
+                _backward(S, job, network, part, first - start, r, r_end, turn, words)
+            wait(counts, part.thread, part.threads, 2 * blocks + 2)
+            is_first = first == start and job.gradient != 0
+            _first_gradient(S, job, network[0], part, starts, columns, values, rows, is_first)
+            _gradients(S, job, network, part, rows.size, turn, is_first)
+            blocks += 1
         if job.gradient:
             _step(S, job, network, part, now)
 
@@ -118,8 +123,8 @@ def _first_forward(S, job, layer, part, X, starts, columns, values, rows, turn):
 
 
 @inner
-def _forward(S, job, network, r, r_end, turn, steps, words):
-    """From Z of the first layer to the logits, for rows r to r_end."""
+def _forward(S, job, network, before, r, r_end, turn, steps, words):
+    """From Z of the first layer to the logits, for rows r to r_end after `before` of the batch."""
     rows = r_end - r
     for index in range(network.size - 1):
         layer, after = network[index], network[index + 1]
@@ -128,8 +133,8 @@ def _forward(S, job, network, r, r_end, turn, steps, words):
         call(layer.activate, (matrix(S, z, rows, layer.width), vector(S, 0, layer.width),
                               matrix(S, f, rows, layer.width)))  # fmt: skip
         if layer.factor:
-            _draw(job, layer, index + 1, r, r_end, steps, words)
-            _drop(S, layer, r, r_end, f, a, words)
+            _draw(job, layer, index + 1, before, r, r_end, steps, words)
+            _drop(S, layer, before, r, r_end, f, a, words)
         call(job.multiply, (S, rows, after.vectors, layer.m, a, layer.width, 1,
                             after.W, after.W_row, after.Z + r * after.width, after.width,
                             after.b, 0))  # fmt: skip
@@ -166,7 +171,7 @@ def _head(S, job, network, part, start, r, r_end, turn, labels, Y, w, scale, los
 
 
 @inner
-def _backward(S, job, network, part, r, r_end, turn, words):
+def _backward(S, job, network, part, before, r, r_end, turn, words):
     """D of the layers before the last one, for rows r to r_end."""
     rows = r_end - r
     for index in range(network.size - 1, 0, -1):
@@ -178,32 +183,32 @@ def _backward(S, job, network, part, r, r_end, turn, words):
                             after.D + r * after.width, after.width, 1, part.transpose,
                             layer.width, d, layer.width, 0, 0))  # fmt: skip
         if layer.factor:
-            _drop(S, layer, r, r_end, d, d, words)
+            _drop(S, layer, before, r, r_end, d, d, words)
         D = matrix(S, d, rows, layer.width)
         z = layer.Z + turn * layer.turn + r * layer.width
         call(layer.slope, (matrix(S, z, rows, layer.width), D, D))
 
 
 @inner
-def _first_gradient(S, job, layer, part, starts, columns, values, rows):
+def _first_gradient(S, job, layer, part, starts, columns, values, rows, is_first):
     """Add X^T D, of the thread's columns, to the first layer's weights or to their gradient."""
     first, W = part.first * simd.lanes(S), part.W + job.gradient
     d = layer.D + first
     if job.is_sparse:
-        for place in range(W, W + layer.d * part.W_row if job.gradient else W):
+        for place in range(W, W + layer.d * part.W_row if is_first else W):
             S[place] = 0
         call(job.update_sparse, (S, starts, columns, values, rows, part.width,
                                  d, layer.width, W, part.W_row))  # fmt: skip
     else:
         _accumulate(S, job, layer.d, part.width, rows.size, part.X, 1, layer.d, d, layer.width,
-                    W, part.W_row)  # fmt: skip
+                    W, part.W_row, is_first)  # fmt: skip
     if layer.b:
         _accumulate(S, job, 1, part.width, rows.size, job.one, 0, 0, d, layer.width,
-                    layer.b + job.gradient + first, 0)  # fmt: skip
+                    layer.b + job.gradient + first, 0, is_first)  # fmt: skip
 
 
 @inner
-def _gradients(S, job, network, part, rows, turn):
+def _gradients(S, job, network, part, rows, turn, is_first):
     """Add A^T D, of the thread's rows of W, to the later layers' weights or their gradients."""
     lanes = simd.lanes(S)
     for index in range(1, network.size):
@@ -212,17 +217,17 @@ def _gradients(S, job, network, part, rows, turn):
         W = layer.W + job.gradient + k * layer.W_row
         _accumulate(S, job, k_end - k, layer.vectors, rows,
                     before.A + turn * before.turn + k, 1, before.width, layer.D, layer.width,
-                    W, layer.W_row)  # fmt: skip
+                    W, layer.W_row, is_first)  # fmt: skip
         if layer.b:
             v, v_end = _share(layer.vectors, part)
             _accumulate(S, job, 1, v_end - v, rows, job.one, 0, 0, layer.D + v * lanes,
-                        layer.width, layer.b + job.gradient + v * lanes, 0)  # fmt: skip
+                        layer.width, layer.b + job.gradient + v * lanes, 0, is_first)  # fmt: skip
 
 
 @inner
-def _accumulate(S, job, rows, width, depth, a, a_row, a_step, d, d_row, w, w_row):
-    """S[w] = S[a] S[d], added to what is there if it is the weights."""
-    i, i_row = (0, 0) if job.gradient else (w, w_row)
+def _accumulate(S, job, rows, width, depth, a, a_row, a_step, d, d_row, w, w_row, is_first):
+    """S[w] += S[a] S[d]; what is there does not count if it is the first."""
+    i, i_row = (0, 0) if is_first else (w, w_row)
     call(job.multiply, (S, rows, width, depth, a, a_row, a_step, d, d_row, w, w_row, i, i_row))
 
 
@@ -251,12 +256,16 @@ def _step_of(S, job, p, size, numbers):
 
 
 @inner
-def _draw(job, layer, number, r, r_end, steps, words):
-    """The random bits of elements (r, 0) to (r_end, 0) and what shares a block with them."""
+def _draw(job, layer, number, before, r, r_end, steps, words):
+    """The random bits of elements (r, 0) to (r_end, 0) and what shares a block of four with them.
+
+    Elements count from the batch's first row, `before` rows before.
+    """
     step = np.uint64(job.step + steps)
     low, high = np.uint32(step & np.uint64(0xFFFFFFFF)), np.uint32(step >> np.uint64(32))
-    for block in range(r * layer.m // 4, (r_end * layer.m + 3) // 4):
-        place = layer.words + 4 * block
+    first = before * layer.m // 4
+    for block in range((before + r) * layer.m // 4, ((before + r_end) * layer.m + 3) // 4):
+        place = layer.words + 4 * (block - first)
         words[place], words[place + 1], words[place + 2], words[place + 3] = scalars.philox4x32(
             np.uint32(block), np.uint32(number), low, high,
             np.uint32(job.key_low), np.uint32(job.key_high),
@@ -264,11 +273,11 @@ def _draw(job, layer, number, r, r_end, steps, words):
 
 
 @inner
-def _drop(S, layer, r, r_end, source, target, words):
+def _drop(S, layer, before, r, r_end, source, target, words):
     """S[target] = S[source] without what is dropped, for rows r to r_end."""
     threshold, factor = np.uint32(layer.threshold), S.dtype.type(layer.factor)
     for i in range(r_end - r):
-        bits = layer.words + (r + i) * layer.m
+        bits = layer.words + (before + r + i) * layer.m - before * layer.m // 4 * 4
         for j in range(layer.m):
             S[target + i * layer.width + j] = scalars.dropped(
                 S[source + i * layer.width + j], words[bits + j], threshold, factor

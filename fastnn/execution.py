@@ -20,6 +20,9 @@ class Way(Protocol):
 
     execution: str
 
+    def epochs(self, bar: Progress, /) -> int:
+        """Several at once: how many, or 0 where they go one by one."""
+
     def steps(self, bar: Progress) -> None:
         """Every batch of the epoch that is left, once."""
 

@@ -5,12 +5,13 @@ The result is that of the layers up to rounding, whatever the parts and the numb
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastnn.backend import Array
-from fastnn.evaluation import read
+from fastnn.evaluation import mean, read
 from fastnn.inputs import Rows
 from fastnn.progress import Progress
 from fastnn.threads import thread_count
@@ -22,9 +23,10 @@ SECONDS = 0.5  # of a part: Ctrl-C and the progress bar wait as long
 SPEED = 1e10  # operations a second of a slow machine; the first part's length follows from it
 SPARSE = 0.3  # of X not zero: from here on it costs more to skip zeros than to multiply by them
 DUAL = 10  # times less is enough for two threads where they wait once for a sample: see cpu_dual
-SMALL = 128  # rows of a batch whose gradient may be added to the weights term by term
+SMALL = 256  # rows of a batch whose gradient may be added to the weights term by term
 ALONE = 5e6  # operations of a batch that one thread does as soon as two
 STEP, LAYERS = 60e-6, 3e10  # the layers' seconds for a step, and operations a second besides
+MOST = 1e6  # rows of several epochs, as each takes room in memory
 COMPILING = 5.0  # seconds that compiling takes
 
 
@@ -69,6 +71,8 @@ class Fused:
             threads=self._threads(rows, is_plain),
             are_squares_finite=rows == 1 and is_plain and _are_squares_finite(run.data.rows),
         )  # fmt: skip
+        self.rows = SECONDS * SPEED / self.operations  # of a part
+        self.is_careful = False  # then it goes epoch by epoch, to see in which one something fails
         self.trainer: Any = None
 
     def _threads(self, rows: int, is_plain: bool) -> int:
@@ -86,53 +90,96 @@ class Fused:
         seconds = count * STEP + n * epochs * self.operations / LAYERS
         return seconds > COMPILING or self.plan.is_compiled
 
-    def prepare(self) -> None:
+    def epochs(self, bar: Progress) -> int:
+        """As many as half a second takes, where that is several and none fails: how many."""
+        run, n, settings = self.run, len(self.run.data), self.run.settings
+        count = min(int(min(self.rows, MOST) / n), settings.epochs - run.epoch)
+        is_plain = settings.target_loss is None and not callable(settings.batch_size)
+        if count < 2 or not is_plain or self.is_careful:
+            return 0
+        self._prepare(bar)
+        began = time.perf_counter()
+        order = np.concatenate([self._order(later) for later in range(count)])
+        losses, hits = np.empty((2, len(order)), run.net.dtype)
+        flats = [run.trained, *(run.state[name] for name in run.optimizer.keeps)]
+        before = [flat.copy() for flat in flats]
+        steps = count * -(-n // run.batch_size)
+        numbers = None
+        with suppress(Exception):  # of a function as a schedule; it comes again at its step
+            numbers = self._numbers(steps)
+        if numbers is None:
+            self.is_careful = True
+            return 0
+        with run.interruption:
+            self._train(order, n, numbers, losses, hits)
+            if not (np.isfinite(run.trained).all() and np.isfinite(losses).all()):
+                self.is_careful = True
+                for flat, kept in zip(flats, before, strict=True):
+                    flat[...] = kept
+                return 0
+            passed = time.perf_counter() - began
+            figures = {"loss": losses, "accuracy": hits}
+            if run.data.targets.labels is None:
+                del figures["accuracy"]
+            means = {name: [float(mean(x)) for x in values.reshape(count, n)]
+                     for name, values in figures.items()}  # fmt: skip
+            run.count_epochs(means | {"seconds": [passed / count] * count}, steps)
+        self.rows = SECONDS * len(order) / passed
+        return count
+
+    def steps(self, bar: Progress) -> None:
+        """Every batch of the epoch that is left, once."""
+        self._prepare(bar)
+        run, n, order = self.run, len(self.run.data), self._order()
+        while run.rows < n:
+            batches = max(1, round(self.rows / run.batch_size / self.plan.grain)) * self.plan.grain
+            part = slice(run.rows, min(run.rows + batches * run.batch_size, n))
+            rows = part.stop - part.start
+            steps = -(-rows // run.batch_size)
+            numbers, began = self._numbers(steps), time.perf_counter()
+            with run.interruption:
+                self._train(order[part], rows, numbers, run.losses[part], run.hits[part])
+                run.count(steps)
+            self.rows = SECONDS * rows / (time.perf_counter() - began)
+            bar.advance(rows)
+            if bar.is_due():
+                bar.report(run.epoch + 1, read(run.seen(), run.net.backend))
+            run.keep()
+
+    def _prepare(self, bar: Progress) -> None:
         """Compile, and convert X."""
+        if self.trainer is not None:
+            return
+        if not self.plan.is_compiled:
+            bar.tell("compiling")
         from fastnn_kernels.cpu_batches import Batches
         from fastnn_kernels.cpu_samples import Samples
 
         run, net, optimizer = self.run, self.run.net, self.run.optimizer
-        self.trainer = (Samples if self.plan.is_dual else Batches)(self.plan)
+        trainer = (Samples if self.plan.is_dual else Batches)(self.plan)
         rows = run.data.rows
-        self.X = (
-            _sparse(rows, self.density) if self.plan.is_sparse else np.ascontiguousarray(rows[:])
-        )
+        is_sparse = self.plan.is_sparse
+        self.X = _sparse(rows, self.density) if is_sparse else np.ascontiguousarray(rows[:])
         self.flats = [
             net.layout.views(flat)
             for flat in (run.trained, *(run.state[name] for name in optimizer.keeps))
         ]
         self.numbers = optimizer.numbers()
-        self.rows = SECONDS * SPEED / self.operations  # of a part
+        self.trainer = trainer
 
-    def steps(self, bar: Progress) -> None:
-        """Every batch of the epoch that is left, once."""
-        if self.trainer is None:
-            if not self.plan.is_compiled:
-                bar.tell("compiling")
-            self.prepare()
-        run, n, grain = self.run, len(self.run.data), self.plan.grain
-        order = run.order()
-        order = np.arange(n) if order is None else order
-        while run.rows < n:
-            batches = max(1, round(self.rows / run.batch_size / grain)) * grain
-            part = slice(run.rows, min(run.rows + batches * run.batch_size, n))
-            steps = -(-(part.stop - part.start) // run.batch_size)
-            began = time.perf_counter()
-            with run.interruption:
-                self._train(part, order[part], steps)
-                self.trainer.store(self.flats)
-                run.count(steps)
-            passed = part.stop - part.start
-            self.rows = SECONDS * passed / (time.perf_counter() - began)
-            bar.advance(passed)
-            if bar.is_due():
-                bar.report(run.epoch + 1, read(run.seen(), run.net.backend))
-            run.keep()
+    def _order(self, later: int = 0) -> Array:
+        """Of the rows, so many epochs later."""
+        order = self.run.order(later)
+        return np.arange(len(self.run.data)) if order is None else order
 
-    def _train(self, part: slice, order: Array, steps: int) -> None:
+    def _numbers(self, steps: int) -> Array:
+        """The optimizer's at the next steps; one row if constant."""
+        first, count = self.run.step, steps if self.run.optimizer.varies else 1
+        return np.array([self.numbers(first + k) for k in range(count)])
+
+    def _train(self, order: Array, epoch: int, numbers: Array, losses: Array, hits: Array) -> None:
+        """Train on the rows in this order, in epochs of so many."""
         run, targets = self.run, self.run.lessons.targets[order]
-        first, count = run.step, steps if run.optimizer.varies else 1
-        numbers = np.array([self.numbers(first + k) for k in range(count)])
         w = targets.weights
         if w is None:
             w = np.full(len(order), run.loss.factor, run.net.dtype)
@@ -140,8 +187,9 @@ class Fused:
         self.trainer.load(self.flats)
         self.trainer.train(
             self.X, order, targets.labels, targets.values if has_rows else None, w, numbers,
-            run.seed, run.net.steps, run.batch_size, run.losses[part], run.hits[part],
+            run.seed, run.net.steps, epoch, run.batch_size, losses, hits,
         )  # fmt: skip
+        self.trainer.store(self.flats)
 
 
 def _density(rows: Rows) -> float:

@@ -73,7 +73,7 @@ class Lanes:
             figures = {"loss": losses.tolist(), "seconds": [passed / max(count, 1)] * count}
             if self.plan.has_labels:
                 figures["accuracy"] = accuracies.tolist()
-            run.count_epochs(figures)
+            run.count_epochs(figures, count)
         self.speed = max(count, 1) / passed
         return count
 

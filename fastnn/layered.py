@@ -30,6 +30,10 @@ class Layered:
         )
         self.w = net.backend.zeros(most) + net.dtype.type(loss.factor)
 
+    def epochs(self, _: Progress) -> int:
+        """None at once."""
+        return 0
+
     def steps(self, bar: Progress) -> None:
         """Every batch of the epoch that is left, once."""
         run, settings = self.run, self.run.settings

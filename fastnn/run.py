@@ -20,7 +20,6 @@ from fastnn.evaluation import evaluate, mean, means, read
 from fastnn.execution import chosen
 from fastnn.history import History
 from fastnn.interruption import Interruption
-from fastnn.lanes import Lanes
 from fastnn.losses import Loss
 from fastnn.metrics import Metric
 from fastnn.monitors import EarlyStopping
@@ -150,7 +149,7 @@ class Run:
     def _several(self, bar: Progress) -> bool:
         """Epochs at once where the way has them and nobody looks on between; False if none went
         well, as _epoch will say."""
-        if self.is_watched or self.batch or not isinstance(self.way, Lanes):
+        if self.is_watched or self.batch:
             return False
         count = self.way.epochs(bar)
         if count:
@@ -207,11 +206,11 @@ class Run:
         """Mean loss, and accuracy where there are classes, of the epoch's rows so far."""
         return means(self.losses[: self.rows], self.hits[: self.rows], self.data)
 
-    def order(self) -> np.ndarray[Any, Any] | None:
-        """Of the rows in this epoch; None is their own."""
+    def order(self, later: int = 0) -> np.ndarray[Any, Any] | None:
+        """Of the rows in this epoch, or so many later; None is their own."""
         if not self.settings.shuffle:
             return None
-        index = self.first_epoch + self.epoch
+        index = self.first_epoch + self.epoch + later
         return generator(self.seed, Purpose.ORDER, index).permutation(len(self.data))
 
     def count(self, steps: int) -> None:
@@ -220,11 +219,11 @@ class Run:
         self.step += steps
         self.batch += steps
 
-    def count_epochs(self, figures: dict[str, list[float]]) -> None:
-        """These more epochs are over, of a step each."""
+    def count_epochs(self, figures: dict[str, list[float]], steps: int) -> None:
+        """These more epochs are over, of so many steps together."""
         epochs = len(figures["loss"])
         self.history.extend(figures)
-        self.count(epochs)
+        self.count(steps)
         self.epoch, self.batch = self.epoch + epochs, 0
         self.net.epochs = self.first_epoch + self.epoch
 

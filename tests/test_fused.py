@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -37,7 +38,7 @@ ONE_BY_ONE: dict[str, dict[str, Any]] = {
     "one output": {"sizes": (17, 20, 1), "output": "sigmoid", "loss": "binary_cross_entropy"},
     "one class": {"sizes": (17, 20, 1)},
 }
-LARGE: dict[str, Any] = {"batch_size": 300, "n": 431}  # blocks of 128 rows, and parts of them
+LARGE: dict[str, Any] = {"batch_size": 600, "n": 863}  # blocks of 256 rows, and parts of them
 LARGE_ONES: dict[str, dict[str, Any]] = {
     "blocks": {},
     "blocks, sparse": {"sparse": True},
@@ -47,8 +48,8 @@ LARGE_ONES: dict[str, dict[str, Any]] = {
         "optimizer": fastnn.Adam(0.01),
         "activation": "silu",
     },
-    "one block": {"batch_size": 128},
-    "one block and a row": {"batch_size": 129},
+    "one block": {"batch_size": 256},
+    "one block and a row": {"batch_size": 257},
 }
 CASES: dict[str, dict[str, Any]] = {
     **{f"hidden {name}": {"activation": name} for name in ELEMENTWISE},
@@ -167,6 +168,37 @@ def test_parts_of_an_epoch_change_nothing(case: str, monkeypatch: pytest.MonkeyP
 
     assert net.params.tobytes() == whole.params.tobytes()
     assert len(history.loss) == 3
+
+
+@pytest.mark.parametrize(
+    "case", ["AdamW by a schedule", "dropout", "sparse rows", "weights of samples", "one output",
+             "batches of 52", "one by one, sparse", "batches of blocks, dropout"]
+)  # fmt: skip
+def test_several_epochs_at_once_change_nothing(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    net, history = trained("fused", **CASES[case] | {"epochs": 7})
+    monkeypatch.setattr(fused, "MOST", 0)
+
+    alone, seen = trained("fused", **CASES[case] | {"epochs": 7})
+
+    assert net.params.tobytes() == alone.params.tobytes()
+    assert (net.epochs, net.steps) == (alone.epochs, alone.steps)
+    assert (history.loss, history.accuracy) == (seen.loss, seen.accuracy)
+
+
+@pytest.mark.parametrize("rate", [1e306, -1.0])
+def test_a_run_of_several_epochs_fails_in_the_one_that_does(rate: float) -> None:
+    X = np.random.default_rng(0).normal(size=(30, 5))
+    ends = []
+    for execution in ("layers", "fused"):
+        net = fastnn.MLP([5, 20, 3], "relu", seed=1, dtype="float64")
+        with pytest.raises((DivergenceError, ArgumentError)) as raised:
+            net.fit(X, np.arange(30) % 3, batch_size=7, epochs=9, execution=execution,
+                    optimizer=fastnn.SGD(lambda step: 0.1 if step < 33 else rate))  # fmt: skip
+        ends.append((net, re.sub(r"step \d+|loss: .*?\)", "", str(raised.value))))
+
+    assert ends[0][1] == ends[1][1]
+    assert (ends[1][0].epochs, ends[1][0].steps) == (ends[0][0].epochs, ends[0][0].steps)
+    assert error(ends[1][0], ends[0][0]) < TOLERANCE["float64"]
 
 
 def test_400_steps_on_mnist_end_where_those_of_the_layers_do(mnist: Any) -> None:

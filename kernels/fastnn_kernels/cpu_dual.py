@@ -44,8 +44,11 @@ def train_samples(
 
     masks (d,): bit s is set where sample s of the chunk has a number that is not zero.
     """
-    for start in range(0, order.size, CHUNK):
-        rows = vector(order, start, min(CHUNK, order.size - start))
+    in_epoch = (job.epoch + CHUNK - 1) // CHUNK
+    for chunk in range(order.size // job.epoch * in_epoch):
+        epoch = chunk // in_epoch * job.epoch
+        start = epoch + chunk % in_epoch * CHUNK
+        rows = vector(order, start, min(CHUNK, epoch + job.epoch - start))
         if job.is_sparse:
             _gather_sparse(S, job, part, starts, columns, values, rows, masks)
         else:

@@ -40,9 +40,11 @@ class Trainer:
 
     def train(
         self, X: Array | Sparse, order: Array, labels: Array | None, Y: Array | None, w: Array,
-        numbers: Array, seed: int, step: int, size: int, losses: Array, hits: Array,
+        numbers: Array, seed: int, step: int, epoch: int, size: int, losses: Array, hits: Array,
     ) -> None:  # fmt: skip
-        """Train on the rows of X in this order, `size` at a time; see cpu_training.train.
+        """Train on the rows of X in this order, `epoch` rows of it after another, `size` at a time.
+
+        The arguments are those of cpu_training.train.
 
         The first of this order's batches is the step `step` of the network's life.
         """
@@ -52,7 +54,7 @@ class Trainer:
         dense = np.empty((0, 0), dtype) if isinstance(X, Sparse) else writable(X)
         low, high, *_ = philox.key_and_counter(seed, step, 0)
         self.job["key_low"], self.job["key_high"], self.job["step"] = low, high, step
-        self.job["size"] = size
+        self.job["epoch"], self.job["size"] = epoch, size
         counts = np.zeros(barrier.STRIDE * len(self.parts), np.int64)
         no_labels = np.empty(0, np.int64) if labels is None else labels
 

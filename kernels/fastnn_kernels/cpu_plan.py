@@ -23,7 +23,7 @@ from fastnn_kernels.calls import address
 from fastnn_kernels.cpu_wide import CHUNK, WIDEST
 
 FROM_INPUT = ("gelu", "silu")  # their slope needs the input; the others' the output
-BLOCK = 128  # rows: what they make stays in a core's cache
+BLOCK = 256  # rows: what they make stays in a core's cache
 Function = tuple[Any, ...]  # a jit function, and the types of its arguments
 
 _INTEGER, _FLOAT = types.intp, types.float64

@@ -28,16 +28,16 @@ def integers(names: str) -> list[tuple[str, Any]]:
 
 
 JOB = np.dtype(
-    integers("size block is_mean is_sparse takes k gradient one step key_low key_high "
+    integers("epoch size block is_mean is_sparse takes k gradient one step key_low key_high "
               "multiply transpose multiply_sparse update_sparse update_masked "
               "wide wide_and_update wide_sparse update loss hits")
 )  # fmt: skip
 """What is common to all.
 
-size: rows of a batch, of which `block` are worked on at a time; k: outputs; gradient: from a
-weight to its gradient, and on to what the optimizer keeps of it, 0 where steps are added to the
-weights at once; one: where ones lie.  step, key_low, key_high: of dropout, see face.PhiloxBits.
-takes: what the loss does.  The others are addresses; hits may be 0.
+epoch, size: rows of an epoch and of a batch, of which `block` are worked on at a time.  k:
+outputs.  gradient: from a weight to its gradient, and on to what the optimizer keeps of it, 0
+where steps are added to the weights at once.  one: where ones lie.  step, key_low, key_high: of
+dropout, see face.PhiloxBits.  takes: what the loss does.  The others are addresses; hits may be 0.
 """
 LABELS, LOGITS, OUTPUT = range(3)
 
@@ -71,12 +71,15 @@ def train(
     """Train on the rows of X in this order, `size` at a time.
 
     X (n, d), or sparse: row i has the values[q] in columns[q] for q in starts[i]..starts[i + 1].
-    labels, Y, w, losses and hits are of the rows in this order.  numbers: a row for each step, or
-    one for all, the learning rate first.
+    labels, Y, w, losses and hits are of the rows in this order, an epoch's last batch what is left
+    of it.  numbers: a row for each step, or one for all, the learning rate first.
     """
     blocks = 0
-    for steps in range((order.size + job.size - 1) // job.size):
-        start, end = steps * job.size, min((steps + 1) * job.size, order.size)
+    in_epoch = (job.epoch + job.size - 1) // job.size
+    for steps in range(order.size // job.epoch * in_epoch):
+        epoch, step = steps // in_epoch * job.epoch, steps % in_epoch
+        start = epoch + step * job.size
+        end = min(start + job.size, epoch + job.epoch)
         now = numbers[min(steps, numbers.shape[0] - 1)]
         scale = 1 / (end - start) if job.is_mean else 1.0
         if job.gradient == 0:

@@ -4,15 +4,14 @@ The result is that of the layers up to rounding, whatever the parts and the numb
 """
 
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastnn import sparsity
 from fastnn.backend import Array
 from fastnn.evaluation import mean, read
-from fastnn.inputs import Rows
 from fastnn.progress import Progress
 from fastnn.threads import thread_count
 
@@ -23,8 +22,9 @@ SECONDS = 0.5  # of a part: Ctrl-C and the progress bar wait as long
 SPEED = 1e10  # operations a second of a slow machine; the first part's length follows from it
 SPARSE = 0.3  # of X not zero: from here on it costs more to skip zeros than to multiply by them
 DUAL = 10  # times less is enough for two threads where they wait once for a sample: see cpu_dual
-SMALL = 256  # rows of a batch whose gradient may be added to the weights term by term
-ALONE = 5e6  # operations of a batch that one thread does as soon as two
+BLOCK = 256  # rows that are worked on at a time, so that what they make stays in a core's cache;
+# the gradient of so many may be added to the weights term by term
+ALONE = 5e6  # operations of a block that one thread does as soon as two
 STEP, LAYERS = 60e-6, 3e10  # the layers' seconds for a step, and operations a second besides
 MOST = 1e6  # rows of several epochs, as each takes room in memory
 COMPILING = 5.0  # seconds that compiling takes
@@ -53,12 +53,12 @@ class Fused:
         net, optimizer = run.net, run.optimizer
         from fastnn_kernels.cpu_plan import Plan  # brings in Numba
 
-        rows, targets = max(run.batch_sizes), run.lessons.targets
-        self.density = _density(run.data.rows)
+        rows, X, targets = max(run.batch_sizes), run.data.rows, run.lessons.targets
+        self.density = sparsity.density(X)
         # Nothing that rounds otherwise may follow from how many epochs there are to be: a run
         # that goes on may have more.
         is_constant = not callable(run.settings.batch_size)
-        is_plain = optimizer.is_plain and is_constant and rows <= SMALL
+        is_plain = optimizer.is_plain and is_constant and rows <= BLOCK
         self.run = run
         self.operations = 6 * net.layout.count  # of a row
         self.plan = Plan(
@@ -66,17 +66,17 @@ class Fused:
             has_bias=net.architecture.bias, output=net.output, dtype=net.dtype,
             loss=run.loss.kernel(targets.values), takes_logits=run.loss.takes_logits,
             optimizer="" if is_plain else optimizer.rule, keeps=len(optimizer.keeps),
-            batch_size=rows, is_mean=run.settings.reduction == "mean",
+            batch_size=rows, block=min(rows, BLOCK), is_mean=run.settings.reduction == "mean",
             is_sparse=self.density <= SPARSE, has_labels=targets.labels is not None,
-            threads=self._threads(rows, is_plain),
-            are_squares_finite=rows == 1 and is_plain and _are_squares_finite(run.data.rows),
+            threads=self._threads(min(rows, BLOCK), is_plain),
+            are_squares_finite=rows == 1 and is_plain and sparsity.are_squares_finite(X),
         )  # fmt: skip
         self.rows = SECONDS * SPEED / self.operations  # of a part
         self.is_careful = False  # then it goes epoch by epoch, to see in which one something fails
         self.trainer: Any = None
 
     def _threads(self, rows: int, is_plain: bool) -> int:
-        """As many as a batch has work for."""
+        """As many as a block has work for."""
         operations = rows * self.operations * (DUAL if rows == 1 and is_plain else 1)
         operations += 0 if is_plain else 2 * self.operations  # of the optimizer
         return min(thread_count(), 1 + int(operations / ALONE))
@@ -158,8 +158,10 @@ class Fused:
         run, net, optimizer = self.run, self.run.net, self.run.optimizer
         trainer = (Samples if self.plan.is_dual else Batches)(self.plan)
         rows = run.data.rows
-        is_sparse = self.plan.is_sparse
-        self.X = _sparse(rows, self.density) if is_sparse else np.ascontiguousarray(rows[:])
+        self.X = (
+            sparsity.compressed(rows, self.density)
+            if self.plan.is_sparse else np.ascontiguousarray(rows[:])
+        )  # fmt: skip
         self.flats = [
             net.layout.views(flat)
             for flat in (run.trained, *(run.state[name] for name in optimizer.keeps))
@@ -190,31 +192,3 @@ class Fused:
             run.seed, run.net.steps, epoch, run.batch_size, losses, hits,
         )  # fmt: skip
         self.trainer.store(self.flats)
-
-
-def _density(rows: Rows) -> float:
-    """The share of numbers that are not zero, in a thousand rows drawn at random."""
-    some = rows[np.random.default_rng(0).integers(len(rows), size=1000)]
-    return float(np.count_nonzero(some) / some.size)
-
-
-def _are_squares_finite(rows: Rows) -> bool:
-    """Whether products of two rows cannot overflow, nor their sums with other numbers."""
-    flat = (block.reshape(-1) for block in _blocks(rows))
-    with np.errstate(over="ignore"):
-        squares = sum(float(np.dot(x, x)) for x in flat)  # more than the largest, and soon there
-    limit = float(np.finfo(rows.backend.dtype).max)
-    return bool(squares * rows.X.shape[1] < limit**0.9)
-
-
-def _sparse(rows: Rows, density: float) -> Any:
-    from fastnn_kernels.cpu_sparse import compressed
-
-    return compressed(_blocks(rows), len(rows), int(density * rows.X.size))
-
-
-def _blocks(rows: Rows) -> Iterator[Array]:
-    """All rows, scaled, so many at a time as stay in a core's cache."""
-    length = max(1, 2**16 // rows.X.shape[1])
-    for start in range(0, len(rows), length):
-        yield np.ascontiguousarray(rows[start : start + length])

@@ -37,8 +37,8 @@ def _plans() -> Iterator[_Planned]:
         plan = Plan(
             sizes=(2, 2, 2, 2), activations=_SMOOTH, dropout=(0.0, 0.0), has_bias=True,
             output="softmax", loss="softmax_cross_entropy_labels", takes_logits=True, optimizer="",
-            keeps=0, batch_size=2, is_mean=True, is_sparse=True, has_labels=True, dtype=dtype,
-            threads=1, are_squares_finite=True,
+            keeps=0, batch_size=2, block=2, is_mean=True, is_sparse=True, has_labels=True,
+            dtype=dtype, threads=1, are_squares_finite=True,
         )  # fmt: skip
         yield plan
         for optimizer in _OPTIMIZERS:
@@ -50,7 +50,7 @@ def _plans() -> Iterator[_Planned]:
                 yield replace(plan, output=output, loss=loss, takes_logits=False)
         yield from _small_plans(dtype)
         yield cpu_predictor.Plan((2, 2), ("step", *_OUTPUTS), dtype)
-        one_by_one = replace(plan, batch_size=1, activations=("sigmoid",), dropout=(0.0,))
+        one_by_one = replace(plan, batch_size=1, block=1, activations=("sigmoid",), dropout=(0.0,))
         for width in range(1, 2 * WIDEST + 1):
             yield replace(one_by_one, sizes=(2, width * lanes, 2))
 

@@ -23,7 +23,6 @@ from fastnn_kernels.calls import address
 from fastnn_kernels.cpu_wide import CHUNK, WIDEST
 
 FROM_INPUT = ("gelu", "silu")  # their slope needs the input; the others' the output
-BLOCK = 256  # rows: what they make stays in a core's cache
 Function = tuple[Any, ...]  # a jit function, and the types of its arguments
 
 _INTEGER, _FLOAT = types.intp, types.float64
@@ -38,7 +37,8 @@ class Plan:
 
     activations: of the hidden layers.  loss: the name of a kernel, of logits or of the output.
     optimizer: the name of an update in cpu_rules, or "" for steps that are added to the weights
-    as they come; keeps: how many vectors it keeps.  batch_size: of the largest batch.
+    as they come; keeps: how many vectors it keeps.  batch_size: of the largest batch;
+    block: how many of its rows are worked on at a time, all where the optimizer is "".
     """
 
     sizes: tuple[int, ...]
@@ -51,6 +51,7 @@ class Plan:
     optimizer: str
     keeps: int
     batch_size: int
+    block: int
     is_mean: bool
     is_sparse: bool
     has_labels: bool
@@ -77,11 +78,6 @@ class Plan:
             and not self.optimizer and self.are_squares_finite
             and self.sizes[1] <= 2 * WIDEST * self._lanes
         )  # fmt: skip
-
-    @property
-    def block(self) -> int:
-        """Rows of a batch that are worked on at a time; all where they change the weights."""
-        return min(self.batch_size, BLOCK) if self.optimizer else self.batch_size
 
     @property
     def grain(self) -> int:

@@ -1,0 +1,38 @@
+"""Sparsity: how many numbers of X are not zero, and X without those that are."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from fastnn.backend import Array
+from fastnn.inputs import Rows
+
+
+def density(rows: Rows) -> float:
+    """The share of numbers that are not zero, in a thousand rows drawn at random."""
+    some = rows[np.random.default_rng(0).integers(len(rows), size=1000)]
+    return float(np.count_nonzero(some) / some.size)
+
+
+def are_squares_finite(rows: Rows) -> bool:
+    """Whether products of two rows cannot overflow, nor their sums with other numbers."""
+    flat = (block.reshape(-1) for block in _blocks(rows))
+    with np.errstate(over="ignore"):
+        squares = sum(float(np.dot(x, x)) for x in flat)  # more than the largest, and soon there
+    limit = float(np.finfo(rows.backend.dtype).max)
+    return bool(squares * rows.X.shape[1] < limit**0.9)
+
+
+def compressed(rows: Rows, density: float) -> Any:
+    """The rows, of about this density, as a fastnn_kernels.cpu_sparse.Sparse."""
+    from fastnn_kernels import cpu_sparse  # brings in Numba
+
+    return cpu_sparse.compressed(_blocks(rows), len(rows), int(density * rows.X.size))
+
+
+def _blocks(rows: Rows) -> Iterator[Array]:
+    """All rows, scaled, so many at a time as stay in a core's cache."""
+    length = max(1, 2**16 // rows.X.shape[1])
+    for start in range(0, len(rows), length):
+        yield np.ascontiguousarray(rows[start : start + length])

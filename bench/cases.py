@@ -21,7 +21,9 @@ Array = np.ndarray[Any, Any]
 Layers = list[tuple[Array, Array]]  # (W (d, m), b (m,)), first layer first
 
 SEED = 0
-STEPS = {1: 2000, 10: 1000, 100: 300, 1000: 60, 8192: 8}  # of a job on MNIST, by batch size
+EPOCHS = 10  # of a job on MNIST, and its steps in each by batch size
+STEPS = {1: 1000, 10: 500, 100: 200, 1000: 30, 8192: 5}
+STEPS_OF_MANY_WEIGHTS = {1: 250, 10: 100, 100: 60, 1000: 10, 8192: 2}
 
 
 @dataclass(frozen=True)
@@ -100,24 +102,24 @@ def rows_of(workload: str) -> tuple[Array, Array]:
     return ((X - offset) * factor).astype(np.float32), y.astype(np.int64)
 
 
-def _mnist(sizes: tuple[int, ...], activation: str) -> list[Job]:
-    def job(batch_size: int, steps: int) -> Job:
-        rows = min(60_000, batch_size * steps)
+def _mnist(sizes: tuple[int, ...], activation: str, steps: dict[int, int]) -> list[Job]:
+    def rate(batch_size: int) -> float:
         is_wild = activation == "relu" and batch_size < 100  # rounding grows where units switch
-        rate = 0.001 * batch_size if is_wild else 0.1
-        epochs = -(-batch_size * steps // rows)
-        return Job("mnist", sizes, activation, batch_size, rows, epochs, rate)
+        return 0.001 * batch_size if is_wild else 0.1
 
-    return [job(batch_size, steps) for batch_size, steps in STEPS.items()]
+    return [
+        Job("mnist", sizes, activation, size, size * count, EPOCHS, rate(size))
+        for size, count in steps.items()
+    ]
 
 
 JOBS = [
     Job("iris", (4, 5, 3), "sigmoid", 120, 120, 8000),
     *(Job("digits", (64, 32, 10), "sigmoid", size, 1438, epochs)
-      for size, epochs in ((1, 2), (10, 10), (100, 40), (1438, 100))),
-    *_mnist((784, 200, 10), "sigmoid"),
-    *_mnist((784, 50, 100, 10), "sigmoid"),
-    *_mnist((784, 512, 512, 10), "relu"),
+      for size, epochs in ((1, 10), (10, 10), (100, 40), (1438, 100))),
+    *_mnist((784, 200, 10), "sigmoid", STEPS),
+    *_mnist((784, 50, 100, 10), "sigmoid", STEPS),
+    *_mnist((784, 512, 512, 10), "relu", STEPS_OF_MANY_WEIGHTS),
 ]  # fmt: skip
 QUICK = [
     job for job in JOBS

@@ -24,7 +24,7 @@ SPARSE = 0.3  # of X not zero: from here on it costs more to skip zeros than to 
 DUAL = 10  # times less is enough for two threads where they wait once for a sample: see cpu_dual
 BLOCK = 256  # rows that are worked on at a time, so that what they make stays in a core's cache;
 # the gradient of so many may be added to the weights term by term
-ALONE = 5e6  # operations of a block that one thread does as soon as two
+ALONE = 3e6  # operations of a block that one thread does as soon as two
 STEP, LAYERS = 60e-6, 3e10  # the layers' seconds for a step, and operations a second besides
 MOST = 1e6  # rows of several epochs, as each takes room in memory
 COMPILING = 5.0  # seconds that compiling takes

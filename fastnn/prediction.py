@@ -24,7 +24,7 @@ FEWER = 2  # the same, of weights beyond the cache
 CACHE = 2**20  # bytes of weights; of more, the products of many rows are better left to BLAS
 TOO_MANY = 2**22  # bytes of weights that stay in no core's cache: one thread reads them too slowly
 CHUNK = 2**18  # numbers of X that are converted at once
-ALONE = 4e7  # operations that one thread does as soon as two
+ALONE = 8e7  # operations that one thread does as soon as two
 
 
 def prediction(net: "MLP", head: str) -> "Prediction | None":

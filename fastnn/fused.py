@@ -98,34 +98,35 @@ class Fused:
         if count < 2 or not is_plain or self.is_careful:
             return 0
         self._prepare(bar)
-        began = time.perf_counter()
-        order = np.concatenate([self._order(later) for later in range(count)])
-        losses, hits = np.empty((2, len(order)), run.net.dtype)
-        flats = [run.trained, *(run.state[name] for name in run.optimizer.keeps)]
-        before = [flat.copy() for flat in flats]
+        numbers, began = None, time.perf_counter()
         steps = count * -(-n // run.batch_size)
-        numbers = None
         with suppress(Exception):  # of a function as a schedule; it comes again at its step
             numbers = self._numbers(steps)
-        if numbers is None:
-            self.is_careful = True
-            return 0
+        losses, hits = np.empty((2, count, n), run.net.dtype)
         with run.interruption:
-            self._train(order, n, numbers, losses, hits)
-            if not (np.isfinite(run.trained).all() and np.isfinite(losses).all()):
+            if numbers is None or not self._train_whole(numbers, losses, hits):
                 self.is_careful = True
-                for flat, kept in zip(flats, before, strict=True):
-                    flat[...] = kept
                 return 0
-            passed = time.perf_counter() - began
-            figures = {"loss": losses, "accuracy": hits}
-            if run.data.targets.labels is None:
-                del figures["accuracy"]
-            means = {name: [float(mean(x)) for x in values.reshape(count, n)]
-                     for name, values in figures.items()}  # fmt: skip
-            run.count_epochs(means | {"seconds": [passed / count] * count}, steps)
-        self.rows = SECONDS * len(order) / passed
+            seconds = (time.perf_counter() - began) / count
+            figures = {"loss": [float(mean(x)) for x in losses], "seconds": [seconds] * count}
+            if run.data.targets.labels is not None:
+                figures["accuracy"] = [float(mean(x)) for x in hits]
+            run.count_epochs(figures, steps)
+        self.rows = SECONDS * n / seconds
         return count
+
+    def _train_whole(self, numbers: Array, losses: Array, hits: Array) -> bool:
+        """The epochs that losses (epochs, n) are of, unless one diverges; whether none does."""
+        run, (count, n) = self.run, losses.shape
+        order = np.concatenate([self._order(later) for later in range(count)])
+        flats = [run.trained, *(run.state[name] for name in run.optimizer.keeps)]
+        before = [flat.copy() for flat in flats]
+        self._train(order, n, numbers, losses.reshape(-1), hits.reshape(-1))
+        is_finite = bool(np.isfinite(run.trained).all() and np.isfinite(losses).all())
+        if not is_finite:
+            for flat, kept in zip(flats, before, strict=True):
+                flat[...] = kept
+        return is_finite
 
     def steps(self, bar: Progress) -> None:
         """Every batch of the epoch that is left, once."""

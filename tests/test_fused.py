@@ -15,6 +15,7 @@ from numba.core import config
 import fastnn
 from fastnn import fused, schedules, threads
 from fastnn.errors import ArgumentError, DivergenceError
+from fastnn_kernels import cpu_plan, cpu_small
 
 pytestmark = pytest.mark.skipif(bool(config.DISABLE_JIT), reason="nothing is compiled")
 
@@ -292,6 +293,23 @@ def test_a_run_goes_on_in_the_same_form_for_more_epochs(tmp_path: Path) -> None:
             nets[1].fit(X, y, epochs=6, checkpoint=folder, resume=True, **settings)
 
             assert nets[1].params.tobytes() == nets[0].params.tobytes()
+
+
+@pytest.mark.parametrize("batch_size", [10, None])
+def test_the_bar_says_when_it_compiles(
+    batch_size: int | None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {"sizes": (5, 6, 3), "batch_size": batch_size, "progress": True}
+    trained("fused", **asked)
+    capsys.readouterr()
+    trained("fused", **asked)
+    assert "compiling" not in capsys.readouterr().err
+    for plan in (cpu_plan.Plan, cpu_small.Plan):
+        monkeypatch.setattr(plan, "is_compiled", False)
+
+    trained("fused", **asked)
+
+    assert "compiling" in capsys.readouterr().err
 
 
 def test_callbacks_that_watch_batches_are_served_by_layers() -> None:

@@ -11,7 +11,7 @@ For one hidden layer.  Threads divide its columns, and exchange what each has of
 
 import numpy as np
 
-from fastnn_kernels import simd
+from fastnn_kernels import simd, simd_sparse
 from fastnn_kernels.barrier import wait
 from fastnn_kernels.calls import call, matrix, vector
 from fastnn_kernels.cpu_softmax import softmax_cross_entropy
@@ -73,7 +73,7 @@ def _gather(S, job, part, X, rows):
                         part.G, CHUNK, job.one if part.b else 0, 0))  # fmt: skip
 
 
-_gram = simd.sparse_tile(1, 4)
+_gram = simd_sparse.tile(1, 4)
 
 
 @inner

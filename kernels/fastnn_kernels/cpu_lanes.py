@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numba.extending import register_jitable
 
-from fastnn_kernels import simd
+from fastnn_kernels import simd_tiles
 from fastnn_kernels.calls import call, matrix, vector
 from fastnn_kernels.cpu import IN_ANY_ORDER
 from fastnn_kernels.jit import inner, jit
@@ -142,7 +142,7 @@ def _is_finite(x):
 
 def _strip(columns: int) -> Any:
     """The dot products with so many rows of B, four, two and one row of A at a time."""
-    four, two, one = (simd.dots(rows, columns) for rows in (4, 2, 1))
+    four, two, one = (simd_tiles.dots(rows, columns) for rows in (4, 2, 1))
 
     @inner
     def strip(S, rows, depth, a, a_row, b, b_row, c, c_row, i, i_row):

@@ -10,7 +10,7 @@ which stay in the cache from layer to layer, with weights laid out in S as for t
 import numpy as np
 from numba.extending import register_jitable
 
-from fastnn_kernels import cpu, simd
+from fastnn_kernels import cpu, simd, simd_sparse
 from fastnn_kernels.calls import LOCAL, call, local, matrix, vector
 from fastnn_kernels.cpu_products import copy_row
 from fastnn_kernels.cpu_sparse import nonzero
@@ -133,7 +133,9 @@ def _find_nonzero(X, columns, start, r, rows):
     return True
 
 
-_four, _two, _one = simd.row_tile(4, 2), simd.row_tile(2, 4), simd.row_tile(1, 4)
+_four, _two, _one = (
+    simd_sparse.row_tile(vectors, sets) for vectors, sets in ((4, 2), (2, 4), (1, 4))
+)
 
 
 @inner

@@ -1,12 +1,12 @@
 """Products: C = I + A B over places in one vector S, with a dense and with a sparse A.
 
-See simd.tile for the places; a width is counted in vectors.  I may be a row of zeros or of
+See simd_tiles.tile for the places; a width is counted in vectors.  I may be a row of zeros or of
 biases (i_row = 0), or C itself.
 """
 
 from typing import Any
 
-from fastnn_kernels import simd
+from fastnn_kernels import simd, simd_sparse, simd_tiles
 from fastnn_kernels.jit import inner, jit
 
 
@@ -14,7 +14,7 @@ def _strip(vectors: int) -> Any:
     """The product for so many vectors of columns, as many rows at a time as registers hold."""
     many = min(simd.TILE // vectors, 12)
     some = many // 3
-    many_rows, some_rows, one_row = (simd.tile(rows, vectors) for rows in (many, some, 1))
+    many_rows, some_rows, one_row = (simd_tiles.tile(rows, vectors) for rows in (many, some, 1))
 
     @inner
     def strip(S, rows, depth, a, a_row, a_step, b, b_row, c, c_row, i, i_row):
@@ -61,7 +61,7 @@ def transpose(S, rows, columns, a, a_row, c, c_row):
     lanes = simd.lanes(S)
     for r in range(0, rows, lanes):
         for j in range(0, columns, lanes):
-            simd.transpose(S, a + r * a_row + j, a_row, c + j * c_row + r, c_row)
+            simd_tiles.transpose(S, a + r * a_row + j, a_row, c + j * c_row + r, c_row)
 
 
 @inner
@@ -79,7 +79,7 @@ def ask_for_row(starts, columns, values, row):
         simd.prefetch(values, q)
 
 
-_sparse = {n: (simd.sparse_tile(n, 1), simd.sparse_update(n)) for n in (4, 2, 1)}
+_sparse = {n: (simd_sparse.tile(n, 1), simd_sparse.update(n)) for n in (4, 2, 1)}
 (_multiply_4, _update_4), (_multiply_2, _update_2), (_multiply_1, _update_1) = _sparse.values()
 
 

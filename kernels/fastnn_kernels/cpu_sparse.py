@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastnn_kernels import simd
+from fastnn_kernels import simd, simd_sparse
 from fastnn_kernels.calls import vector
 from fastnn_kernels.jit import inner, jit
 
@@ -70,7 +70,7 @@ def nonzero(A, n, columns, end):
     """columns[end:] = where A is not zero; returns the end of them."""
     j, lanes = 0, simd.lanes(A)
     while j + lanes <= n and simd.COMPRESSES:
-        end = simd.nonzero(A, j, columns, j, end)
+        end = simd_sparse.nonzero(A, j, columns, j, end)
         j += lanes
     while j < n:
         columns[end] = j

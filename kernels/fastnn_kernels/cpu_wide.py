@@ -7,7 +7,7 @@ in two parts.  Widths are counted in vectors.
 from functools import cache
 from typing import Any
 
-from fastnn_kernels import simd
+from fastnn_kernels import simd, simd_sparse, simd_tiles
 from fastnn_kernels.cpu_products import ask_for_row
 from fastnn_kernels.jit import jit
 
@@ -19,7 +19,7 @@ WIDEST = 16 if simd.TILE == 24 else 8  # vectors of a row of W that registers ho
 def product(width: int) -> Any:
     """S[c] = S[i] + S[a] (depth,) S[b] (depth, width)."""
     first = min(width, WIDEST)
-    of_first, of_rest = simd.tile(1, first), simd.tile(1, width - first)
+    of_first, of_rest = simd_tiles.tile(1, first), simd_tiles.tile(1, width - first)
 
     @jit
     def multiply(S, depth, a, b, b_row, c, i):
@@ -35,7 +35,10 @@ def product(width: int) -> Any:
 def product_and_update(width: int) -> Any:
     """S[c] = S[x] (depth,) S[v] (depth, width), and then S[v] += S[x]^T S[f]."""
     first = min(width, WIDEST)
-    of_first, of_rest = simd.product_and_update(first), simd.product_and_update(width - first)
+    of_first, of_rest = (
+        simd_tiles.product_and_update(first),
+        simd_tiles.product_and_update(width - first),
+    )
 
     @jit
     def multiply(S, depth, x, v, v_row, f, c):
@@ -51,7 +54,7 @@ def product_and_update(width: int) -> Any:
 def sparse_product(width: int) -> Any:
     """S[c] = S[i], repeated, + X[order] S[b] (d, width); X is sparse."""
     first = min(width, WIDEST)
-    of_first, of_rest = simd.sparse_tile(first, 1), simd.sparse_tile(width - first, 1)
+    of_first, of_rest = simd_sparse.tile(first, 1), simd_sparse.tile(width - first, 1)
 
     @jit
     def multiply(S, starts, columns, values, order, b, b_row, c, c_row, i):
@@ -74,7 +77,7 @@ def masked_update(width: int) -> Any:
     W is read and written once where a mask has a bit; masks and T are zero after it.
     """
     first = min(width, WIDEST)
-    of_first, of_rest = simd.masked_update(first), simd.masked_update(width - first)
+    of_first, of_rest = simd_sparse.masked_update(first), simd_sparse.masked_update(width - first)
 
     @jit
     def update(S, masks, t, d, w, row):

@@ -4,13 +4,13 @@ The result is that of the layers up to rounding, whatever the parts and the numb
 """
 
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastnn import sparsity
 from fastnn.backend import Array
+from fastnn.errors import ArgumentError
 from fastnn.evaluation import mean, read
 from fastnn.progress import Progress
 from fastnn.threads import thread_count
@@ -22,11 +22,12 @@ SECONDS = 0.5  # of a part: Ctrl-C and the progress bar wait as long
 SPEED = 1e10  # operations a second of a slow machine; the first part's length follows from it
 SPARSE = 0.3  # of X not zero: from here on it costs more to skip zeros than to multiply by them
 DUAL = 10  # times less is enough for two threads where they wait once for a sample: see cpu_dual
-BLOCK = 256  # rows that are worked on at a time, so that what they make stays in a core's cache;
-# the gradient of so many may be added to the weights term by term
+# Rows that are worked on at a time, so that what they make stays in a core's cache.  The gradient
+# of so many may be added to the weights term by term.
+BLOCK = 256
 ALONE = 3e6  # operations of a block that one thread does as soon as two
 STEP, LAYERS = 60e-6, 3e10  # the layers' seconds for a step, and operations a second besides
-MOST = 1e6  # rows of several epochs, as each takes room in memory
+MOST = 2e6  # numbers that several epochs may need room for: five a row, and its targets
 COMPILING = 5.0  # seconds that compiling takes
 
 
@@ -90,43 +91,51 @@ class Fused:
         seconds = count * STEP + n * epochs * self.operations / LAYERS
         return seconds > COMPILING or self.plan.is_compiled
 
-    def epochs(self, bar: Progress) -> int:
+    def epochs(self, _: Progress) -> int:
         """As many as half a second takes, where that is several and none fails: how many."""
-        run, n, settings = self.run, len(self.run.data), self.run.settings
-        count = min(int(min(self.rows, MOST) / n), settings.epochs - run.epoch)
-        is_plain = settings.target_loss is None and not callable(settings.batch_size)
-        if count < 2 or not is_plain or self.is_careful:
+        run, count = self.run, self._count()
+        if count < 2:
             return 0
-        self._prepare(bar)
-        numbers, began = None, time.perf_counter()
-        steps = count * -(-n // run.batch_size)
-        with suppress(Exception):  # of a function as a schedule; it comes again at its step
-            numbers = self._numbers(steps)
+        n, began = len(run.data), time.perf_counter()
         losses, hits = np.empty((2, count, n), run.net.dtype)
         with run.interruption:
-            if numbers is None or not self._train_whole(numbers, losses, hits):
-                self.is_careful = True
+            if not self._train_whole(losses, hits):
+                self.is_careful, self.trainer = True, None  # what pads its rows may be NaN
                 return 0
             seconds = (time.perf_counter() - began) / count
             figures = {"loss": [float(mean(x)) for x in losses], "seconds": [seconds] * count}
             if run.data.targets.labels is not None:
                 figures["accuracy"] = [float(mean(x)) for x in hits]
-            run.count_epochs(figures, steps)
+            run.count_epochs(figures, count * -(-n // run.batch_size))
         self.rows = SECONDS * n / seconds
         return count
 
-    def _train_whole(self, numbers: Array, losses: Array, hits: Array) -> bool:
-        """The epochs that losses (epochs, n) are of, unless one diverges; whether none does."""
+    def _count(self) -> int:
+        """How many epochs go into a call; the first one goes alone, to see how long it takes."""
+        run, settings = self.run, self.run.settings
+        is_even = settings.target_loss is None and not callable(settings.batch_size)
+        if self.trainer is None or self.is_careful or not (is_even and run.optimizer.is_foreseen):
+            return 0
+        values = run.lessons.targets.values
+        most = MOST / (5 + (values.shape[1] if values.ndim == 2 else 0))
+        return min(int(min(self.rows, most) / len(run.data)), settings.epochs - run.epoch)
+
+    def _train_whole(self, losses: Array, hits: Array) -> bool:
+        """The epochs that losses (epochs, n) are of, unless one fails; whether none does."""
         run, (count, n) = self.run, losses.shape
+        try:
+            numbers = self._numbers(count * -(-n // run.batch_size))
+        except ArgumentError:  # it comes again at its step
+            return False
         order = np.concatenate([self._order(later) for later in range(count)])
         flats = [run.trained, *(run.state[name] for name in run.optimizer.keeps)]
         before = [flat.copy() for flat in flats]
         self._train(order, n, numbers, losses.reshape(-1), hits.reshape(-1))
-        is_finite = bool(np.isfinite(run.trained).all() and np.isfinite(losses).all())
-        if not is_finite:
-            for flat, kept in zip(flats, before, strict=True):
-                flat[...] = kept
-        return is_finite
+        if np.isfinite(run.trained).all() and np.isfinite([mean(x) for x in losses]).all():
+            return True
+        for flat, kept in zip(flats, before, strict=True):
+            flat[...] = kept
+        return False
 
     def steps(self, bar: Progress) -> None:
         """Every batch of the epoch that is left, once."""
@@ -137,7 +146,8 @@ class Fused:
             part = slice(run.rows, min(run.rows + batches * run.batch_size, n))
             rows = part.stop - part.start
             steps = -(-rows // run.batch_size)
-            numbers, began = self._numbers(steps), time.perf_counter()
+            began = time.perf_counter()
+            numbers = self._numbers(steps)
             with run.interruption:
                 self._train(order[part], rows, numbers, run.losses[part], run.hits[part])
                 run.count(steps)
@@ -178,7 +188,10 @@ class Fused:
     def _numbers(self, steps: int) -> Array:
         """The optimizer's at the next steps; one row if constant."""
         first, count = self.run.step, steps if self.run.optimizer.varies else 1
-        return np.array([self.numbers(first + k) for k in range(count)])
+        numbers = np.empty((count, len(self.numbers(first))))
+        for k in range(count):
+            numbers[k] = self.numbers(first + k)
+        return numbers
 
     def _train(self, order: Array, epoch: int, numbers: Array, losses: Array, hits: Array) -> None:
         """Train on the rows in this order, in epochs of so many."""

@@ -15,7 +15,7 @@ import numpy as np
 from fastnn.backend import Array, Backend
 from fastnn.checks import flag, number
 from fastnn.errors import ArgumentError
-from fastnn.schedules import value_at
+from fastnn.schedules import sees_the_step_alone, value_at
 from fastnn_kernels.face import Kernels
 
 Step = Callable[[int], None]
@@ -89,6 +89,11 @@ class Optimizer:
     def varies(self) -> bool:
         """Whether the kernel's numbers are others at each step."""
         return any(callable(getattr(self, each.name)) for each in fields(self))
+
+    @property
+    def is_foreseen(self) -> bool:
+        """Whether the kernel's numbers follow from the step alone; a function may see more."""
+        return all(sees_the_step_alone(getattr(self, each.name)) for each in fields(self))
 
     @property
     def is_plain(self) -> bool:

@@ -147,8 +147,8 @@ class Run:
             raise
 
     def _several(self, bar: Progress) -> bool:
-        """Epochs at once where the way has them and nobody looks on between; False if none went
-        well, as _epoch will say."""
+        """Epochs at once where the way has them and nobody looks on between; False where there are
+        none, or one of them failed, as _epoch will say."""
         if self.is_watched or self.batch:
             return False
         count = self.way.epochs(bar)

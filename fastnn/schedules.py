@@ -48,6 +48,15 @@ def is_schedule(value: Any) -> TypeGuard[Schedule]:
     return callable(value) and not isinstance(value, type)
 
 
+def sees_the_step_alone(value: Any) -> bool:
+    """Whether it is a number, or one of this module with all that it is made of."""
+    if isinstance(value, tuple):
+        return all(map(sees_the_step_alone, value))
+    if isinstance(value, _Schedule):
+        return all(sees_the_step_alone(getattr(value, field.name)) for field in fields(value))
+    return not callable(value)
+
+
 @dataclass(frozen=True)
 class _Schedule:
     """Checks every argument by its name, and the step."""

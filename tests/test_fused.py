@@ -2,7 +2,6 @@
 
 import logging
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +12,9 @@ import pytest
 from numba.core import config
 
 import fastnn
-from fastnn import fused, schedules, threads
+from fastnn import fused, schedules, sparsity, threads
 from fastnn.errors import ArgumentError, DivergenceError
+from fastnn.inputs import Rows
 from fastnn_kernels import cpu_plan, cpu_small
 
 pytestmark = pytest.mark.skipif(bool(config.DISABLE_JIT), reason="nothing is compiled")
@@ -186,20 +186,59 @@ def test_several_epochs_at_once_change_nothing(case: str, monkeypatch: pytest.Mo
     assert (history.loss, history.accuracy) == (seen.loss, seen.accuracy)
 
 
-@pytest.mark.parametrize("rate", [1e306, -1.0])
-def test_a_run_of_several_epochs_fails_in_the_one_that_does(rate: float) -> None:
+@pytest.mark.parametrize("batch_size", [1, 7])
+@pytest.mark.parametrize("then", [1e306, schedules.polynomial(0.1, 2, end=-1.0)])
+def test_a_run_of_several_epochs_fails_in_the_one_that_does(
+    then: Any, batch_size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     X = np.random.default_rng(0).normal(size=(30, 5))
+    ends = []
+    for most in (fused.MOST, 0):
+        monkeypatch.setattr(fused, "MOST", most)
+        net = fastnn.MLP([5, 20, 3], "relu", seed=1, dtype="float64")
+        rate = schedules.joined([(133 // batch_size, 0.1), then])
+        with pytest.raises((DivergenceError, ArgumentError)) as raised:
+            net.fit(X, np.arange(30) % 3, batch_size=batch_size, epochs=9, execution="fused",
+                    optimizer=fastnn.SGD(rate))  # fmt: skip
+        ends.append((str(raised.value), net.params.tobytes(), net.epochs, net.steps))
+
+    assert ends[0] == ends[1]
+    assert net.epochs == 4
+
+
+def test_a_function_as_a_schedule_sees_each_epoch_begin() -> None:
     ends = []
     for execution in ("layers", "fused"):
         net = fastnn.MLP([5, 20, 3], "relu", seed=1, dtype="float64")
-        with pytest.raises((DivergenceError, ArgumentError)) as raised:
-            net.fit(X, np.arange(30) % 3, batch_size=7, epochs=9, execution=execution,
-                    optimizer=fastnn.SGD(lambda step: 0.1 if step < 33 else rate))  # fmt: skip
-        ends.append((net, re.sub(r"step \d+|loss: .*?\)", "", str(raised.value))))
+        rate = schedules.joined([(2, 0.1), lambda _, net=net: 0.5 / (1 + net.epochs)])
+        X = np.random.default_rng(0).normal(size=(30, 5))
+        net.fit(X, np.arange(30) % 3, batch_size=7, epochs=9, execution=execution,
+                optimizer=fastnn.SGD(rate))  # fmt: skip
+        ends.append(net)
 
-    assert ends[0][1] == ends[1][1]
-    assert (ends[1][0].epochs, ends[1][0].steps) == (ends[0][0].epochs, ends[0][0].steps)
-    assert error(ends[1][0], ends[0][0]) < TOLERANCE["float64"]
+    assert error(ends[1], ends[0]) < TOLERANCE["float64"]
+
+
+def test_losses_whose_mean_is_infinite_are_a_divergence() -> None:
+    X, Y = np.ones((40, 3)), np.full((40, 1), 2e153)
+    net = fastnn.MLP([3, 1], output="identity", bias=False, seed=0, dtype="float64")
+    growing = fastnn.SGD(2.05 / 3)  # each batch makes what is missing 1.05 times as much
+
+    with pytest.raises(DivergenceError):
+        net.fit(X, Y, loss="squared_error", batch_size=10, epochs=6, execution="fused",
+                optimizer=growing)  # fmt: skip
+
+    assert net.epochs == 2
+
+
+def test_the_density_is_looked_for_in_few_rows_of_many_columns() -> None:
+    X = np.zeros((20, 200_000), np.float32)
+    X[:, ::4] = 1
+    X[7] = 0
+    backend = fastnn.get_backend("cpu")
+
+    assert sparsity.density(Rows(X, X.shape[1], None, backend)) == 0.25
+    assert sparsity.density(Rows(X[7:8], X.shape[1], None, backend)) == 0
 
 
 def test_400_steps_on_mnist_end_where_those_of_the_layers_do(mnist: Any) -> None:

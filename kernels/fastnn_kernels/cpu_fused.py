@@ -44,9 +44,9 @@ class Trainer:
     ) -> None:  # fmt: skip
         """Train on the rows of X in this order, `epoch` rows of it after another, `size` at a time.
 
-        The arguments are those of cpu_training.train.
-
-        The first of this order's batches is the step `step` of the network's life.
+        The first batch is the step `step` of the network's life; for what the others are, see
+        cpu_training.train.  Where one diverges, NaN may stay in what pads the rows: then this
+        trainer is over.
         """
         dtype, none = self.plan.dtype, np.empty(0, self.plan.dtype)
         sparse = X if isinstance(X, Sparse) else Sparse(

@@ -36,7 +36,7 @@ def throughput(rows: Sequence[Row]) -> Figure:
     styles = _styles({row.contender for group in networks for row in group} - {LIMIT})
     columns = min(2, len(networks))
     height = _NOTE + _PITCH * -(-len(networks) // columns)
-    width = WIDTH / columns - _LEFT - 0.15 - _CHARACTER * max(map(len, [*styles, LIMIT]))
+    width = WIDTH / columns - _LEFT - 0.15 - _CHARACTER * max(map(len, styles))
     figure = Figure((WIDTH, height))
     for index, group in enumerate(networks):
         left = WIDTH * (index % columns) / columns + _LEFT
@@ -44,7 +44,8 @@ def throughput(rows: Sequence[Row]) -> Figure:
         ax = figure.add_axes((left / WIDTH, bottom / height, width / WIDTH, _PANEL / height))
         _name(ax, _draw(ax, group, styles))
         ax.set_title(title(group[0]), fontsize=PRINT + 1, weight="bold", loc="left")
-    note = f"Training; median of the turns, bars: least to most. {LIMIT}: matrix products only."
+    note = ("Training; median of the turns, bars: least to most. "
+            "Floor: dense products by BLAS, or traffic of the weights.")  # fmt: skip
     if not all(row.counts for group in networks for row in group):
         note += " Hollow: other loss."
     figure.text(0.01, 0, note, fontsize=PRINT)
@@ -95,7 +96,7 @@ def _draw(ax: Any, group: list[Row], styles: dict[str, Style]) -> list[End]:
     floors = {row.batch_size: row.floor for row in group if row.floor}
     if floors:
         ax.plot(list(floors), list(floors.values()), "_", color=GREY, linestyle="--", zorder=1)
-        ends.append((*list(floors.items())[-1], LIMIT, GREY))
+        ends.append((*list(floors.items())[-1], "floor", GREY))
     _scale(ax, sorted({row.batch_size for row in group}))
     return ends
 

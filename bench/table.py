@@ -10,7 +10,7 @@ from itertools import groupby
 from math import floor, log10
 from pathlib import Path
 
-from bench.results import KINDS, LIMIT, Row, fastest, machine, rank, ratio, read
+from bench.results import KINDS, Row, fastest, machine, rank, ratio, read
 from fastnn import files
 from fastnn.errors import DataError, FastnnError
 
@@ -133,10 +133,12 @@ def _conditions(path: files.PathLike, rows: list[Row]) -> str:
     plural = "s" if turns[-1] > 1 else ""
     told = [machine(path), f"medians of {' or '.join(map(str, turns))} turn{plural}"]
     if turns[-1] > 1:
-        told.append(f"which differ by {100 * spread:.0f} % at most")
+        told.append(f"whose best is up to {spread + 1:.1f} times its worst")
     lines = [f"Measured on {', '.join(told)}."]
     if any(row.floor for row in rows):
-        lines.append(f"The floor is the time of the matrix products and nothing else ({LIMIT}).")
+        lines.append("The floor is the larger of two times: of the dense matrix products, measured "
+                     "apart from the turns, and of reading and writing all weights once a step; "
+                     "leaving zeros out goes below it.")  # fmt: skip
     if not all(row.counts for row in rows):
         lines.append("A figure that is struck out belongs to a training that came to another "
                      "loss, and is in no ratio.")  # fmt: skip

@@ -42,5 +42,5 @@ def chosen(run: "Run", execution: str) -> Way:
         _log.info("execution auto: layers, because they take less time than compiling the fused "
                   "trainer would; 'fastnn doctor --compile' compiles it once")  # fmt: skip
         return Layered(run)
-    _log.info("execution %s: fused, %s", execution, way.plan)
+    _log.info("execution %s: the fused trainer, %s", execution, way.plan)
     return way

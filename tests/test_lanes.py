@@ -259,7 +259,7 @@ def test_the_rest_is_left_to_the_other_trainer(
         trained("fused", **SMALL | outside)
 
     assert calls == []
-    assert "fused, 1 threads, dense first layer" in caplog.text
+    assert "the fused trainer, 1 thread, zeros of X multiplied" in caplog.text
 
 
 def test_what_fills_a_vector_does_not_spoil_the_samples() -> None:

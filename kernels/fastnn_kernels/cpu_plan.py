@@ -60,7 +60,8 @@ class Plan:
     are_squares_finite: bool  # of X: the dual form needs products of its rows
 
     def __str__(self) -> str:
-        return f"{self.threads} threads, {'sparse' if self.is_sparse else 'dense'} first layer"
+        threads = f"{self.threads} thread{'s' * (self.threads > 1)}"
+        return f"{threads}, zeros of X {'skipped' if self.is_sparse else 'multiplied'}"
 
     @property
     def takes(self) -> int:

@@ -39,7 +39,7 @@ class Plan:
     dtype: np.dtype[Any]
 
     def __str__(self) -> str:
-        return "whole epochs along the lanes of vectors"
+        return "many epochs of a tiny network in one call"
 
     @property
     def is_compiled(self) -> bool:

@@ -122,6 +122,6 @@ JOBS = [
     *_mnist((784, 512, 512, 10), "relu", STEPS_OF_MANY_WEIGHTS),
 ]  # fmt: skip
 QUICK = [
-    job for job in JOBS
+    replace(job, rows=max(job.batch_size, job.rows // 4)) for job in JOBS
     if job.workload != "mnist" or (job.sizes == (784, 200, 10) and job.batch_size in (1, 100))
 ]  # fmt: skip

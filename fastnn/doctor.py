@@ -9,7 +9,8 @@ import numpy as np
 import fastnn
 from fastnn import gpu
 from fastnn.datasets import mnist
-from fastnn.errors import DeviceUnavailableError, FastnnError
+from fastnn.errors import ArgumentError, DeviceUnavailableError, FastnnError
+from fastnn.threads import thread_count
 
 _PACKAGES = ("numpy", "scipy", "numba", "llvmlite", "safetensors", "pooch", "tqdm",
              "threadpoolctl", "scikit-learn", "matplotlib")  # fmt: skip
@@ -21,6 +22,7 @@ def report() -> list[str]:
         f"fastnn {fastnn.__version__}, Python {platform.python_version()}, {platform.platform()}",
         "packages: " + ", ".join(f"{name} {gpu.version(name) or 'missing'}" for name in _PACKAGES),
         f"processor: {platform.machine()}, {os.cpu_count()} cores, {_usable_cores()} usable here",
+        _threads(),
         *_thread_pools(),
         _kernel_cache(),
         _data_cache(),
@@ -38,6 +40,13 @@ def compile_kernels() -> None:
 
     for function in tqdm(cpu_catalogue.functions(), "compiling", unit=" kernels"):
         cpu_catalogue.make_ready(function)
+
+
+def _threads() -> str:
+    try:
+        return f"threads: fused training uses up to {thread_count()}"
+    except ArgumentError as error:
+        return f"threads: {error}"
 
 
 def _thread_pools() -> list[str]:

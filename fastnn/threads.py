@@ -13,7 +13,7 @@ _CGROUP = Path("/sys/fs/cgroup")
 def thread_count() -> int:
     """FASTNN_NUM_THREADS, else the cores that the process may use.  Raises ArgumentError."""
     wanted = os.environ.get("FASTNN_NUM_THREADS")
-    if wanted is None:
+    if not wanted:
         return max(1, math.ceil(min(_cores(), _quota())))
     if not wanted.isdecimal() or not 1 <= int(wanted) <= 1024:
         raise ArgumentError(f"FASTNN_NUM_THREADS is {wanted!r}, need an integer from 1 to 1024")
@@ -26,7 +26,7 @@ def limit_blas() -> None:
 
     More threads than cores wait for each other: OpenBLAS falls to a tenth of its speed.
     """
-    if (count := thread_count()) != _cores() or "FASTNN_NUM_THREADS" in os.environ:
+    if (count := thread_count()) != _cores() or os.environ.get("FASTNN_NUM_THREADS"):
         from threadpoolctl import threadpool_limits
 
         threadpool_limits(count, "blas")

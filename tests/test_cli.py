@@ -634,6 +634,15 @@ def test_doctor_names_all_that_matters(fastnn_command: Command) -> None:
     assert str(jit.cache_folder()) in "\n".join(lines)
 
 
+def test_doctor_says_how_many_threads_there_are_to_be(
+    fastnn_command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for wanted, said in (("3", "threads: fused training uses up to 3"),
+                         ("abc", "threads: FASTNN_NUM_THREADS is 'abc', need an int")):  # fmt: skip
+        monkeypatch.setenv("FASTNN_NUM_THREADS", wanted)
+        assert said in fastnn_command.good("doctor")
+
+
 def test_doctor_works_without_what_it_looks_for(
     fastnn_command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

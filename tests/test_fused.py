@@ -479,9 +479,10 @@ def test_the_number_of_threads_is_what_the_process_may_use(
     (tmp_path / "cpu.max").write_text("250000 100000\n")
     assert threads.thread_count() == 3
 
-    monkeypatch.setenv("FASTNN_NUM_THREADS", "5")
-    assert threads.thread_count() == 5
-    for wrong in ("0", "two", "-1", ""):
+    for set_to, count in (("5", 5), ("", 3)):
+        monkeypatch.setenv("FASTNN_NUM_THREADS", set_to)
+        assert threads.thread_count() == count
+    for wrong in ("0", "two", "-1", " "):
         monkeypatch.setenv("FASTNN_NUM_THREADS", wrong)
         with pytest.raises(ArgumentError, match=f"FASTNN_NUM_THREADS is '{wrong}', need"):
             threads.thread_count()

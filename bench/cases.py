@@ -71,6 +71,12 @@ class Job:
         rows = min(self.rows, max(2 * size + size // 2, 100))
         return replace(self, rows=rows, batch_size=size, epochs=1)
 
+    def quarter(self) -> "Job":
+        """Of the rows, or of the epochs where one batch is all."""
+        if self.shuffles:
+            return replace(self, rows=max(self.batch_size + 1, self.rows // 4))
+        return replace(self, epochs=self.epochs // 4)
+
     def orders(self) -> list[Array]:
         """Of the rows in each epoch, as fastnn draws them from SEED."""
         if not self.shuffles:
@@ -122,6 +128,6 @@ JOBS = [
     *_mnist((784, 512, 512, 10), "relu", STEPS_OF_MANY_WEIGHTS),
 ]  # fmt: skip
 QUICK = [
-    replace(job, rows=max(job.batch_size, job.rows // 4)) for job in JOBS
+    job.quarter() for job in JOBS
     if job.workload != "mnist" or (job.sizes == (784, 200, 10) and job.batch_size in (1, 100))
 ]  # fmt: skip

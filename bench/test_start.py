@@ -51,6 +51,6 @@ def test_start(benchmark: Any, name: str, request: pytest.FixtureRequest) -> Non
     benchmark.pedantic(
         work,
         setup=empty if "empty" in name else None,
-        rounds=2 if request.config.getoption("--quick") else 5,
+        rounds=1 if request.config.getoption("--quick") else 5,
     )
     shutil.rmtree(cache)

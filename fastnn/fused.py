@@ -25,7 +25,7 @@ DUAL = 10  # times less is enough for two threads where they wait once for a sam
 # Rows that are worked on at a time, so that what they make stays in a core's cache.  The gradient
 # of so many may be added to the weights term by term.
 BLOCK = 256
-ALONE = 3e6  # operations of a block that one thread does as soon as two
+ALONE = 5e6  # operations of a block that one thread does as soon as two
 STEP, LAYERS = 60e-6, 3e10  # the layers' seconds for a step, and operations a second besides
 MOST = 2e6  # numbers that several epochs may need room for: five a row, and its targets
 COMPILING = 5.0  # seconds that compiling takes

@@ -1,9 +1,9 @@
 """Thresholds: where on this machine one way to train or predict becomes faster than another.
 
-python -m bench.thresholds       two minutes; nothing else should run meanwhile
+python -m bench.thresholds       a minute or two; nothing else should run meanwhile
 
-Prints, for each constant of fastnn.fused and fastnn.prediction that chooses between two ways, how
-many times as long the second takes as the first beside what the constant is compared with.  The
+For each constant of fastnn.fused and fastnn.prediction that chooses between two ways: the seconds
+of the first named over those of the second, beside what the constant is compared with.  The
 constant belongs where that passes one.
 """
 
@@ -32,9 +32,10 @@ def main() -> None:
     comparisons = {
         f"fused.SPARSE is {fused.SPARSE}; dense / sparse by density": density(),
         f"fused.ALONE is {fused.ALONE:.0e}; two threads / one by operations": threads(),
-        f"fused.BLOCK is {fused.BLOCK}; blocks of as many rows / of {fused.BLOCK}": blocks(),
+        f"fused.BLOCK is {fused.BLOCK}; other blocks / these by rows": blocks(),
         f"prediction.ALONE is {prediction.ALONE:.0e}; two threads / one by operations": rows(),
     }
+    print("ratios of seconds")
     for title, ratios in comparisons.items():
         print(title)
         for value, ratio in ratios:

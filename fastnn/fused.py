@@ -128,13 +128,12 @@ class Fused:
         except ArgumentError:  # it comes again at its step
             return False
         order = np.concatenate([self._order(later) for later in range(count)])
-        flats = [run.trained, *(run.state[name] for name in run.optimizer.keeps)]
-        before = [flat.copy() for flat in flats]
+        before = [vector.copy() for vector in run.vectors]
         self._train(order, n, numbers, losses.reshape(-1), hits.reshape(-1))
         if np.isfinite(run.trained).all() and np.isfinite([mean(x) for x in losses]).all():
             return True
-        for flat, kept in zip(flats, before, strict=True):
-            flat[...] = kept
+        for vector, kept in zip(run.vectors, before, strict=True):
+            vector[...] = kept
         return False
 
     def steps(self, bar: Progress) -> None:
@@ -173,10 +172,7 @@ class Fused:
             sparsity.compressed(rows, self.density)
             if self.plan.is_sparse else np.ascontiguousarray(rows[:])
         )  # fmt: skip
-        self.flats = [
-            net.layout.views(flat)
-            for flat in (run.trained, *(run.state[name] for name in optimizer.keeps))
-        ]
+        self.flats = [net.layout.views(vector) for vector in run.vectors]
         self.numbers = optimizer.numbers()
         self.trainer = trainer
 

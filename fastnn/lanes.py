@@ -118,8 +118,5 @@ class Lanes:
             w = np.full(n, run.loss.factor)
         scale = 1 / n if run.settings.reduction == "mean" else 1.0
         self.trainer = Trainer(self.plan, run.data.rows[:], Y, targets.labels, w, scale)
-        self.flats = [
-            net.layout.views(flat)
-            for flat in (run.trained, *(run.state[name] for name in optimizer.keeps))
-        ]
+        self.flats = [net.layout.views(vector) for vector in run.vectors]
         self.numbers = optimizer.numbers()

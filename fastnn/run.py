@@ -81,6 +81,11 @@ class Run:
         self.snapshots: Snapshots | None = None
 
     @property
+    def vectors(self) -> list[Array]:
+        """The parameters in training, and what the optimizer keeps of each."""
+        return [self.trained, *(self.state[name] for name in self.optimizer.keeps)]
+
+    @property
     def rows(self) -> int:
         """Trained on in the epoch under way."""
         return min(self.batch * self.batch_size, len(self.data))

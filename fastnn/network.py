@@ -25,7 +25,7 @@ from fastnn.layout import Layout
 from fastnn.losses import Loss
 from fastnn.metrics import checked as checked_metrics
 from fastnn.optimizers import Optimizer
-from fastnn.prediction import Prediction, prediction
+from fastnn.prediction import Prediction, is_worth_compiling, prediction
 from fastnn.schedules import Schedule
 from fastnn.settings import Settings
 from fastnn.streams import Purpose, checked_seed, generator
@@ -250,6 +250,8 @@ class MLP:
             block = count("batch_size", batch_size)
         X = placed(X, "X", backend)
         one = X.ndim == 1 and X.shape == (self.sizes[0],)
+        if fast is None and X.ndim == 2 and is_worth_compiling(self, len(X)):
+            fast = self._predictions[head] = prediction(self, head, len(X))
         if fast is not None and (A := fast.rows(X[None] if one else X)) is not None:
             return A[0] if one else A
         rows = Rows(X[None] if one else X, self.sizes[0], self.scaling, backend)

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastnn.backend import Array
+from fastnn.fused import COMPILING, LAYERS
 from fastnn.threads import thread_count
 
 if TYPE_CHECKING:
     from fastnn.network import MLP
 
-FEW = 4  # rows, up to which the weights are not laid out anew
+FEW = 16  # rows, up to which the weights are not laid out anew
 FEWER = 2  # the same, of weights beyond the cache
 CACHE = 2**20  # bytes of weights; of more, the products of many rows are better left to BLAS
 TOO_MANY = 2**22  # bytes of weights that stay in no core's cache: one thread reads them too slowly
@@ -27,14 +28,20 @@ CHUNK = 2**18  # numbers of X that are converted at once
 ALONE = 8e7  # operations that one thread does as soon as two
 
 
-def prediction(net: "MLP", head: str) -> "Prediction | None":
+def is_worth_compiling(net: "MLP", rows: int) -> bool:
+    """Whether the layers would take longer than compiling does."""
+    return 2 * net.layout.count * rows > COMPILING * LAYERS
+
+
+def prediction(net: "MLP", head: str, rows: int = 1) -> "Prediction | None":
     """Of a network with output activation `head`; None where the layers are better."""
     if net.device != "cpu" or not hasattr(net.backend.kernels.bias_step, "overloads"):
         return None
     if net.layout.size * net.dtype.itemsize > TOO_MANY:
         return None
     plan = planned(net, head)
-    return Prediction(net, plan) if plan.is_compiled else None
+    is_ready = plan.is_compiled or is_worth_compiling(net, rows)
+    return Prediction(net, plan) if is_ready else None
 
 
 def planned(net: "MLP", head: str) -> Any:

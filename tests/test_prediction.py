@@ -296,6 +296,10 @@ def test_nobody_waits_for_compilation(tmp_path: Path) -> None:
     assert elsewhere == "layers\n"
 
 
+def test_it_is_compiled_where_the_layers_would_take_longer_than_that(tmp_path: Path) -> None:
+    assert run(MANY, FASTNN_CACHE=str(tmp_path)) == "None None Prediction\n"
+
+
 PREDICT = """
 import fastnn
 from numba.core import event
@@ -306,6 +310,20 @@ if net._predictions["identity"] is None:
     print("layers")
 else:
     print("in one call, compiled", len(compiled.buffer))
+"""
+
+MANY = """
+import fastnn
+from fastnn import prediction
+net = fastnn.MLP([4, 5, 3], "identity", "identity", seed=0)
+X = [[1.0, 2, 3, 4]] * 20
+net.predict(X)
+few = net._predictions["identity"]
+prediction.COMPILING = 1e-9
+net.predict(X[0])
+one = net._predictions["identity"]
+net.predict(X)
+print(few, one, type(net._predictions["identity"]).__name__)
 """
 
 NARROW = """

@@ -98,9 +98,9 @@ class Predictor:
             layer["z"] = room.take(layer["width"])
         self.layers = few, many
         self.few_room = max(room.end, max(plan.sizes) + lanes)
-        function, *arguments = plan.few
-        # Without a look at the types: that they are right is up to the caller.
-        self.predict_few = function.overloads[tuple(arguments)].entry_point
+        self.predict_few, self._predict_many, self._pack = map(
+            _entry, (plan.few, plan.many, plan.pack)
+        )
 
         room = self.room
         self._zeros = room.take(zeros) + zeros
@@ -126,15 +126,21 @@ class Predictor:
     def pack(self, space: Space) -> None:
         """Take over the parameters as they are now."""
         few, many = self.layers
-        cpu_prediction.pack(self.P, few, space[0], many)
+        self._pack(self.P, few, space[0], many)
 
     def predict_many(self, X: Array, out: Array, space: Space, part: int) -> bool:
         """Set out (n, k) from X (n, d); whether X is finite, and so out is set."""
         (S, columns), place = space, self._weights + part * self._part
-        is_finite: bool = cpu_prediction.predict_many(
+        is_finite: bool = self._predict_many(
             X, out, S, columns[part], self.layers[1], self.job, place
         )
         return is_finite
+
+
+def _entry(function: Function) -> Any:
+    """To be called without a look at the types: that they are right is up to the caller."""
+    compiled, *arguments = function
+    return compiled.overloads[tuple(arguments)].entry_point
 
 
 def _layers() -> Any:

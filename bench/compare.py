@@ -1,14 +1,16 @@
-"""Comparison: what became faster or slower from one file of results to another.
+"""Comparison: what of fastnn became faster or slower from one file of results to another.
 
 python -m bench.compare A.json B.json
 """
 
 import math
 import sys
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import median
 
-from bench.results import Row, machine, read
+from bench.results import Case, Row, machine, read
 from bench.table import number
 from fastnn import files
 from fastnn.errors import FastnnError
@@ -16,10 +18,15 @@ from fastnn.errors import FastnnError
 
 @dataclass(frozen=True)
 class Change:
-    """A contender in a case, before and after."""
+    """A contender in a case, before and after.
+
+    drift: how many times as fast the others became there, which no change of fastnn touches:
+    the machine.
+    """
 
     before: Row
     after: Row
+    drift: float = 1.0
 
     @property
     def counts(self) -> bool:
@@ -27,13 +34,14 @@ class Change:
 
     @property
     def ratio(self) -> float:
-        """After by before, in samples/s: above 1 where it became faster."""
-        return self.after.samples_per_second / self.before.samples_per_second
+        """After by before, in samples/s, beside the others: above 1 where it became faster."""
+        return self.after.samples_per_second / self.before.samples_per_second / self.drift
 
     @property
     def spread(self) -> tuple[float, float]:
         """The least and the greatest ratio of any two turns."""
-        return self.after.low / self.before.high, self.after.high / self.before.low
+        return (self.after.low / self.before.high / self.drift,
+                self.after.high / self.before.low / self.drift)  # fmt: skip
 
     @property
     def is_noise(self) -> bool:
@@ -60,42 +68,54 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def compare(a: files.PathLike, b: files.PathLike) -> list[Change]:
-    """What is in both files, the largest change first, what does not count last.
+    """What is of fastnn in both files, the largest change first, what does not count last.
 
     Raises as `bench.results.read`.
     """
-    before = {(row.case, row.contender): row for row in read(a)}
-    after = {(row.case, row.contender): row for row in read(b)}
-    changes = [Change(before[key], after[key]) for key in before if key in after]
+    before, after = ({(row.case, row.contender): row for row in read(path)} for path in (a, b))
+    pairs = [Change(before[key], after[key]) for key in before if key in after]
+    drifts: dict[Case, list[float]] = defaultdict(list)
+    for pair in pairs:
+        if pair.counts and not pair.before.is_ours:
+            drifts[pair.before.case].append(pair.ratio)
+    changes = [replace(pair, drift=median(drifts[pair.before.case] or [1.0]))
+               for pair in pairs if pair.before.is_ours]  # fmt: skip
     return sorted(changes, key=lambda change: (not change.counts, -abs(math.log(change.ratio))))
 
 
 def lines(a: files.PathLike, b: files.PathLike) -> Iterator[str]:
-    """The comparison as an aligned table, and what is in one file only."""
+    """What changed of fastnn beyond noise, as an aligned table, and how much did not."""
     yield f"A: {machine(a)}"
     yield f"B: {machine(b)}"
     yield ""
     changes = compare(a, b)
-    table = [["case", "contender", "A", "B", "B/A", "spread", ""], *map(_cells, changes)]
+    real = [change for change in changes if not (change.counts and change.is_noise)]
+    table = [["case", "contender", "A", "B", "others", "B/A", "spread", ""], *map(_cells, real)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for cells in table:
-        padded = (cell.rjust(width) if 2 <= k <= 5 else cell.ljust(width)
+        padded = (cell.rjust(width) if 2 <= k <= 6 else cell.ljust(width)
                   for k, (cell, width) in enumerate(zip(cells, widths, strict=True)))  # fmt: skip
         yield "  ".join(padded).rstrip()
     yield ""
-    yield "A and B in samples/s, or calls/s of what has no samples"
+    yield ("A and B in samples/s, or calls/s of what has no samples; others: how many times as "
+           "fast all else became in the case, by which B/A is divided")  # fmt: skip
+    faster, slower = (sum(change.counts and sign * math.log(change.ratio) > 0 for change in real)
+                      for sign in (1, -1))  # fmt: skip
+    yield f"{faster} faster, {slower} slower, {len(changes) - len(real)} within noise"
     shared = {(change.before.case, change.before.contender) for change in changes}
     for name, path in (("A", a), ("B", b)):
-        for row in read(path):
-            if (row.case, row.contender) not in shared:
-                yield f"only in {name}: {_case(row)}, {row.contender}"
+        alone = (row for row in read(path) if row.is_ours)
+        count = sum((row.case, row.contender) not in shared for row in alone)
+        if count:
+            yield f"only in {name}: {count}"
 
 
 def _cells(change: Change) -> list[str]:
     low, high = change.spread
     rates = [number(row.samples_per_second) for row in (change.before, change.after)]
     ratios = [f"{change.ratio:.3f}", f"{low:.3f}..{high:.3f}"] if change.counts else ["-", "-"]
-    return [_case(change.before), change.before.contender, *rates, *ratios, change.remark]
+    return [_case(change.before), change.before.contender, *rates, f"{change.drift:.3f}", *ratios,
+            change.remark]  # fmt: skip
 
 
 def _case(row: Row) -> str:

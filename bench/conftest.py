@@ -94,7 +94,7 @@ class Arena:
 
     def enter(self, job: Job, contender: str) -> Ready:
         """Skips the test where the contender, named as in bench.contenders, cannot run."""
-        if job.workload == "mnist" and not os.environ.get("FASTNN_DATA"):
+        if job.workload.startswith("mnist") and not os.environ.get("FASTNN_DATA"):
             pytest.skip("FASTNN_DATA names no folder with MNIST")
         if reason := missing(contender):
             pytest.skip(reason)

@@ -133,7 +133,8 @@ def _name(ax: Any, ends: list[End]) -> None:
     """Write the name of each curve at the right, joined to its end."""
     height, right = 72 * _PANEL, 1 + _REACH / extent(ax)[0]
     places = [ax.transLimits.transform(ax.transScale.transform(end[:2])) for end in ends]
-    heights = spread([height * y for _, y in places], 1.3 * PRINT, height)
+    top = height - PRINT  # the title is above
+    heights = spread([height * y for _, y in places], 1.3 * PRINT, top)
     for (x, y, name, color), at in zip(ends, heights, strict=True):
         arrow = {"arrowstyle": "-", "color": color, "linewidth": 0.8, "shrinkA": 1, "shrinkB": 4,
                  "relpos": (0, 0.5)}  # fmt: skip

@@ -8,6 +8,7 @@ FOLDER gets DEVICE.json, the tables as DEVICE.md, pictures, and log.txt with wha
 import argparse
 import contextlib
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,13 @@ ROOT = Path(__file__).parent.parent
 
 
 class Bar:
-    """A bar with a step for each benchmark, and the name of what is timed."""
+    """A bar with a step for each benchmark, and the name of what is timed.
+
+    reasons: why some were skipped, and how many.
+    """
+
+    def __init__(self) -> None:
+        self.reasons: Counter[str] = Counter()
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         from tqdm import tqdm
@@ -30,6 +37,10 @@ class Bar:
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self._bar.set_description(nodeid.partition("[")[2].rstrip("]")[:50])
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.skipped and isinstance(report.longrepr, tuple):
+            self.reasons[report.longrepr[2].removeprefix("Skipped: ")] += 1
 
     def pytest_runtest_logfinish(self) -> None:
         self._bar.update()
@@ -51,10 +62,13 @@ def main(arguments: Sequence[str]) -> int:
     path = args.out / f"{args.device}.json"
     options = [f"--device={args.device}", f"--benchmark-json={path}"]
     options += ["--quick"] * args.quick + [f"--workload={args.workload}"] * bool(args.workload)
+    bar = Bar()
     with open(args.out / "log.txt", "w") as log, contextlib.redirect_stdout(log):
         code = pytest.main(
-            [str(ROOT / "bench"), "-q", "-s", "-p", "no:cacheprovider", *options], plugins=[Bar()]
+            [str(ROOT / "bench"), "-q", "-s", "-p", "no:cacheprovider", *options], plugins=[bar]
         )
+    for reason, count in bar.reasons.items():
+        print(f"bench: skipped {count}: {reason}", file=sys.stderr)
     if code:
         print(f"bench: pytest ended with exit code {int(code)}, see {args.out / 'log.txt'}",
               file=sys.stderr)  # fmt: skip

@@ -248,7 +248,7 @@ def bench(args: Namespace) -> None:
     if root is None:
         raise ArgumentError("fastnn bench needs a checkout of fastnn: run it in its folder")
     if args.compare:
-        words = ["bench.compare", *map(os.path.abspath, args.compare)]
+        words = ["bench.compare", *(os.path.abspath(_file(name, [])) for name in args.compare)]
     else:
         words = ["bench.run", "--out", os.path.abspath(args.out), "--device", args.device]
         words += ["--quick"] * args.quick

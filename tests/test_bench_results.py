@@ -229,34 +229,52 @@ def test_the_readme_says_what_the_committed_results_say() -> None:
 
 
 def test_changes_are_sorted_and_noise_is_told_from_them(write: Any) -> None:
-    a = write(timed("fastnn", 1.0, 1.1, 1.2), timed("NumPy loop", 1.0, 1.1, 1.2),
-              timed("PyTorch eager", 1.0, counts=False), timed("JAX scanned", 1.0),
-              timed("scikit-learn", 1.0), name="a")  # fmt: skip
-    b = write(timed("fastnn", 0.5, 0.55, 0.6), timed("NumPy loop", 1.15, 1.2, 1.3),
-              timed("PyTorch eager", 9.0), timed("JAX scanned", 4.0), name="b")  # fmt: skip
+    a = write(timed("fastnn", 1.0, 1.1, 1.2), timed("fastnn layers", 1.0, 1.1, 1.2),
+              timed("fastnn fused", 1.0, batch_size=1), name="a")  # fmt: skip
+    b = write(timed("fastnn", 0.5, 0.55, 0.6), timed("fastnn layers", 1.15, 1.2, 1.3),
+              timed("fastnn fused", 4.0, batch_size=1), name="b")  # fmt: skip
 
     changes = compare.compare(a, b)
 
     assert [(change.before.contender, change.remark) for change in changes] == [
-        ("JAX scanned", "one turn, noise unknown"), ("fastnn", ""), ("NumPy loop", "within noise"),
-        ("PyTorch eager", "other loss"),
+        ("fastnn fused", "one turn, noise unknown"), ("fastnn", ""),
+        ("fastnn layers", "within noise"),
     ]  # fmt: skip
     assert changes[1].ratio == pytest.approx(2.0)
     assert changes[1].spread == pytest.approx((1.0 / 0.6, 1.2 / 0.5))
 
 
-def test_the_comparison_is_an_aligned_table(write: Any) -> None:
-    a = write(timed("fastnn", 1.0, 1.0), timed("scikit-learn", 1.0), name="a")
-    b = write(timed("fastnn", 0.5, 0.5), timed("JAX scanned", 1.0), name="b")
+def test_what_the_others_became_is_the_machine(write: Any) -> None:
+    others = "NumPy loop", "JAX scanned", "PyTorch eager"
+    a = write(timed("fastnn", 1.0), timed("fastnn", 1.0, batch_size=1),
+              *(timed(name, 1.0) for name in others), name="a")  # fmt: skip
+    b = write(timed("fastnn", 0.5), timed("fastnn", 0.5, batch_size=1), timed(others[0], 0.5),
+              timed(others[1], 0.25), timed(others[2], 9.0, counts=False), name="b")  # fmt: skip
+
+    by_batch_size = {change.before.batch_size: change for change in compare.compare(a, b)}
+
+    assert by_batch_size[100].drift == pytest.approx(3.0)
+    assert by_batch_size[100].ratio == pytest.approx(2 / 3)
+    assert by_batch_size[1].ratio == pytest.approx(2.0)
+
+
+def test_the_comparison_tells_what_fastnn_changed_beyond_noise(write: Any) -> None:
+    a = write(timed("fastnn", 1.0, 1.0), timed("scikit-learn", 1.0),
+              timed("fastnn layers", 1.0, 1.1), timed("fastnn", 1.0, batch_size=7),
+              name="a")  # fmt: skip
+    b = write(timed("fastnn", 0.5, 0.5), timed("JAX scanned", 1.0),
+              timed("fastnn layers", 1.1, 1.0), name="b")  # fmt: skip
 
     lines = list(compare.lines(a, b))
 
-    assert lines[3].split() == ["case", "contender", "A", "B", "B/A", "spread"]
-    case = "training mnist 784-200-10 batch 100 cpu"
-    assert re.split(" {2,}", lines[4]) == [case, "fastnn", "1,000", "2,000", "2.000",
-                                           "2.000..2.000"]  # fmt: skip
+    assert lines[3].split() == ["case", "contender", "A", "B", "others", "B/A", "spread"]
+    assert re.split(" {2,}", lines[4]) == [
+        "training mnist 784-200-10 batch 100 cpu", "fastnn", "1,000", "2,000", "1.000", "2.000",
+        "2.000..2.000",
+    ]  # fmt: skip
     assert lines[3].index("B/A") + 3 == lines[4].index("2.000  ") + 5
-    assert lines[-2:] == [f"only in A: {case}, scikit-learn", f"only in B: {case}, JAX scanned"]
+    assert lines[5] == ""
+    assert lines[-2:] == ["1 faster, 0 slower, 1 within noise", "only in A: 1"]
 
 
 @pytest.mark.parametrize("module", [compare, table])

@@ -18,7 +18,7 @@ from fastnn import files
 from fastnn.errors import DataError
 
 LIMIT = "BLAS alone"  # the contender that does the matrix products and nothing else
-KINDS = ("training", "inference", "kernel", "start")
+KINDS = ("training", "inference", "classic", "kernel", "start")
 Case = tuple[str, str, str, str, int]
 
 

@@ -17,7 +17,8 @@ from fastnn.errors import DataError, FastnnError
 README = Path(__file__).parent.parent / "README.md"
 COMMITTED = [Path(__file__).parent / "results" / name for name in ("cpu.json", "gpu.json")]
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
-_UNITS = {"kernel": ("microseconds a call", 1e6), "start": ("seconds", 1.0)}
+_UNITS = {"classic": ("milliseconds", 1e3), "kernel": ("microseconds a call", 1e6),
+          "start": ("seconds", 1.0)}  # fmt: skip
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         backend,
         callbacks,
         checkpoint,
+        classic,
         datasets,
         errors,
         functional,
@@ -53,15 +54,15 @@ _HOME = {
 }  # fmt: skip
 
 _MODULES = [
-    "backend", "callbacks", "checkpoint", "datasets", "errors", "functional", "gradients",
-    "history", "initializers", "layers", "losses", "metrics", "network", "optimizers", "plots",
-    "schedules", "training", "workloads",
+    "backend", "callbacks", "checkpoint", "classic", "datasets", "errors", "functional",
+    "gradients", "history", "initializers", "layers", "losses", "metrics", "network",
+    "optimizers", "plots", "schedules", "training", "workloads",
 ]  # fmt: skip
 
 __all__ = [
     "MLP", "SGD", "AdaGrad", "Adam", "AdamW", "Backend", "CSVLogger", "Callback", "Checkpoint",
     "EarlyStopping", "GradientCheck", "History", "LearningRateLogger", "RMSprop", "TerminateOnNaN",
-    "backend", "callbacks", "checkpoint", "datasets", "devices", "errors", "functional",
+    "backend", "callbacks", "checkpoint", "classic", "datasets", "devices", "errors", "functional",
     "get_backend", "gradient_check", "gradients", "history", "initializers", "layers", "load",
     "losses", "metrics", "network", "optimizers", "plots", "schedules", "set_device", "training",
     "use_device", "workloads",

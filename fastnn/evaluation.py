@@ -53,8 +53,8 @@ def means(losses: Array, hits: Array, data: Data) -> dict[str, Array]:
 
 
 def mean(x: Array) -> Array:
-    """Of x (n,), summed in float64."""
-    return x.sum(dtype=np.float64) / len(x)
+    """Of x (n,), or of each row of x (m, n), summed in float64."""
+    return x.sum(axis=-1, dtype=np.float64) / x.shape[-1]
 
 
 def read(figures: dict[str, Array], backend: Backend) -> dict[str, float]:

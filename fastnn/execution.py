@@ -3,6 +3,7 @@
 import logging
 from typing import TYPE_CHECKING, Protocol
 
+from fastnn import compiling
 from fastnn.errors import ArgumentError
 from fastnn.fused import Fused, obstacles
 from fastnn.lanes import Lanes, fits
@@ -38,7 +39,8 @@ def chosen(run: "Run", execution: str) -> Way:
         _log.info("execution auto: layers, because fused cannot do %s", missing)
         return Layered(run)
     way = Lanes(run) if fits(run) else Fused(run)
-    if execution == "auto" and not way.is_worth_compiling:
+    is_ready = execution == "fused" or way.plan.is_compiled
+    if not is_ready and not compiling.is_worth(way.plan, way.layered_seconds):
         _log.info("execution auto: layers, because they take less time than compiling the fused "
                   "trainer would; 'fastnn doctor --compile' compiles it once")  # fmt: skip
         return Layered(run)

@@ -28,7 +28,6 @@ BLOCK = 256
 ALONE = 5e6  # operations of a block that one thread does as soon as two
 STEP, LAYERS = 60e-6, 3e10  # the layers' seconds for a step, and operations a second besides
 MOST = 2e6  # numbers that several epochs may need room for: five a row, and its targets
-COMPILING = 5.0  # seconds that compiling takes
 
 
 def obstacles(run: "Run") -> list[str]:
@@ -71,6 +70,7 @@ class Fused:
             is_sparse=self.density <= SPARSE, has_labels=targets.labels is not None,
             threads=self._threads(min(rows, BLOCK), is_plain),
             are_squares_finite=rows == 1 and is_plain and sparsity.are_squares_finite(X),
+            is_straight=run.loss.is_straight, is_late=run.loss.is_late,
         )  # fmt: skip
         self.rows = SECONDS * SPEED / self.operations  # of a part
         self.is_careful = False  # then it goes epoch by epoch, to see in which one something fails
@@ -83,13 +83,12 @@ class Fused:
         return min(thread_count(), 1 + int(operations / ALONE))
 
     @property
-    def is_worth_compiling(self) -> bool:
-        """Whether the layers would take longer than compiling does, or all is compiled."""
+    def layered_seconds(self) -> float:
+        """What the layers would take for all epochs."""
         n, epochs = len(self.run.data), self.run.settings.epochs
         steps = [-(-n // size) for size in self.run.batch_sizes[:epochs]]
         count = sum(steps) + (epochs - len(steps)) * steps[-1]
-        seconds = count * STEP + n * epochs * self.operations / LAYERS
-        return seconds > COMPILING or self.plan.is_compiled
+        return count * STEP + n * epochs * self.operations / LAYERS
 
     def epochs(self, _: Progress) -> int:
         """As many as half a second takes, where that is several and none fails: how many."""
@@ -103,9 +102,9 @@ class Fused:
                 self.is_careful, self.trainer = True, None  # what pads its rows may be NaN
                 return 0
             seconds = (time.perf_counter() - began) / count
-            figures = {"loss": [float(mean(x)) for x in losses], "seconds": [seconds] * count}
+            figures = {"loss": mean(losses).tolist(), "seconds": [seconds] * count}
             if run.data.targets.labels is not None:
-                figures["accuracy"] = [float(mean(x)) for x in hits]
+                figures["accuracy"] = mean(hits).tolist()
             run.count_epochs(figures, count * -(-n // run.batch_size))
         self.rows = SECONDS * n / seconds
         return count
@@ -130,7 +129,7 @@ class Fused:
         order = np.concatenate([self._order(later) for later in range(count)])
         before = [vector.copy() for vector in run.vectors]
         self._train(order, n, numbers, losses.reshape(-1), hits.reshape(-1))
-        if np.isfinite(run.trained).all() and np.isfinite([mean(x) for x in losses]).all():
+        if np.isfinite(run.trained).all() and np.isfinite(mean(losses)).all():
             return True
         for vector, kept in zip(run.vectors, before, strict=True):
             vector[...] = kept

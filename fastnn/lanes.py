@@ -22,9 +22,10 @@ MOST = 100_000  # epochs of a call, as each takes room in memory
 
 
 def fits(run: "Run") -> bool:
-    """Whether the network is small enough, and each batch the whole."""
+    """Whether the network is small enough, each batch the whole, and the loss has a gradient."""
     net = run.net
     is_whole = not callable(run.settings.batch_size) and run.batch_sizes == [len(run.data)]
+    is_whole = is_whole and not run.loss.is_straight
     return is_whole and max(net.sizes) <= WIDEST and not any(net.architecture.dropout)
 
 
@@ -49,10 +50,9 @@ class Lanes:
         self.trainer: Any = None
 
     @property
-    def is_worth_compiling(self) -> bool:
-        """Whether the layers would take longer than compiling does, or all is compiled."""
-        seconds = self.run.settings.epochs * (fused.STEP + self.operations / fused.LAYERS)
-        return seconds > fused.COMPILING or self.plan.is_compiled
+    def layered_seconds(self) -> float:
+        """What the layers would take for all epochs."""
+        return self.run.settings.epochs * (fused.STEP + self.operations / fused.LAYERS)
 
     def epochs(self, bar: Progress) -> int:
         """As many as half a second takes, fewer if one diverges: how many."""

@@ -4,6 +4,7 @@ Every other way to run a network is checked against this one.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from fastnn.backend import Array, Backend
 from fastnn.layout import Layout
@@ -65,12 +66,42 @@ class TrainedDense(Dense):
         def backprop(dA: Array) -> Array | None:
             self.activation_grad(Z if self.needs_Z else A, dA, dA)
             dZ = dA
-            self.xp.dot(X.T, dZ, out=self.dW)  # matmul keeps one row from BLAS: 55 us for 10
-            if self.db is not None:
-                dZ.sum(axis=0, out=self.db)
-            return None if self.dX is None else self.xp.matmul(dZ, self.W.T, out=self.dX[:n])
+            self._set_gradient(X, dZ)
+            return self._sent_back(dZ)
 
         return A, backprop
+
+    def _set_gradient(self, X: Array, dZ: Array) -> None:
+        self.xp.dot(X.T, dZ, out=self.dW)  # matmul keeps one row from BLAS: 55 us for 10
+        if self.db is not None:
+            dZ.sum(axis=0, out=self.db)
+
+    def _sent_back(self, dZ: Array) -> Array | None:
+        """dX, for the layer before."""
+        return None if self.dX is None else self.xp.matmul(dZ, self.W.T, out=self.dX[: len(dZ)])
+
+
+class LateDense(TrainedDense):
+    """A last layer that sends the loss's derivative back as it is, and only then takes the
+    output's slope, for its own parameters: see "textbook" in fastnn.losses."""
+
+    def __init__(self, loss: Loss, *of_dense: Any) -> None:
+        super().__init__(*of_dense)
+        self.loss = loss
+
+    def forward(self, X: Array) -> tuple[Array, Backprop]:
+        """The logits Z (n, m), and the function that takes what the loss has made of them."""
+        Z, _ = super().forward(X)
+
+        def backprop(dZ: Array) -> Array | None:
+            dX = self._sent_back(dZ)
+            A = self.xp.empty_like(Z)
+            self.loss.activate(Z, self.no_bias, A)
+            self.loss.activation_grad(A, dZ, dZ)
+            self._set_gradient(X, dZ)
+            return dX
+
+        return Z, backprop
 
 
 class Dropout:
@@ -118,10 +149,10 @@ class Stack:
         self.layers: list[TrainedDense | Dropout] = []
         rates = (*dropout, 0.0)
         for k, activation in enumerate([*activations, "identity"], start=1):
-            dense = TrainedDense(
-                params[f"W{k}"], params.get(f"b{k}"), activation, backend,
-                grads[f"W{k}"], grads.get(f"b{k}"), rows, first=k == 1,
-            )  # fmt: skip
+            of_dense = (params[f"W{k}"], params.get(f"b{k}"), activation, backend,
+                        grads[f"W{k}"], grads.get(f"b{k}"), rows, k == 1)  # fmt: skip
+            is_late = loss.is_late and k > len(activations)
+            dense = LateDense(loss, *of_dense) if is_late else TrainedDense(*of_dense)
             self.dense.append(dense)
             self.layers.append(dense)
             m = dense.W.shape[1]

@@ -9,6 +9,12 @@ gradient of exactly zero on a confidently wrong float32 sample.  Bishop (2006), 
     squared_error         sum((A - Y)^2) / 2; any output
     mean_squared_error    the mean of (A - Y)^2 over the outputs
     huber                 the mean over the outputs of d^2/2 where |d| <= 1, |d| - 1/2 beyond
+
+Two are older rules, whose steps are not along the gradient of what they measure, squared_error:
+
+    perceptron            step output, dZ = A - Y; Rosenblatt (1958), Psychological Review 65
+    textbook              sigmoid output, whose own parameters go by dZ = (A - Y) A (1 - A), while
+                          A - Y itself goes back; Rashid (2016), Make your own neural network
 """
 
 from dataclasses import dataclass, replace
@@ -22,7 +28,9 @@ from fastnn.errors import ArgumentError, DataError, ShapeError
 from fastnn.inputs import placed
 
 FROM_INPUT = ("gelu", "silu")  # their derivative needs the input; the others' the output
-NAMES = ("cross_entropy", "binary_cross_entropy", "squared_error", "mean_squared_error", "huber")
+STRAIGHT = ("perceptron", "textbook")  # A - Y goes back, without the output's slope
+NAMES = ("cross_entropy", "binary_cross_entropy", "squared_error", "mean_squared_error", "huber",
+         *STRAIGHT)  # fmt: skip
 
 _KERNEL = {
     "cross_entropy": "softmax_cross_entropy",
@@ -30,8 +38,16 @@ _KERNEL = {
     "squared_error": "squared_error",
     "mean_squared_error": "squared_error",
     "huber": "huber",
+    "perceptron": "squared_error",
+    "textbook": "squared_error",
 }
-_OF_LOGITS = {"cross_entropy": "softmax", "binary_cross_entropy": "sigmoid"}  # and their output
+_OF_LOGITS = ("cross_entropy", "binary_cross_entropy")
+_OUTPUT = {
+    "cross_entropy": "softmax",
+    "binary_cross_entropy": "sigmoid",
+    "perceptron": "step",
+    "textbook": "sigmoid",
+}  # of the losses that fit one alone
 
 
 @dataclass(frozen=True)
@@ -56,8 +72,8 @@ class Loss:
     def __init__(self, name: str | None, output: str, k: int, backend: Backend) -> None:
         """Raises ArgumentError for a name that is unknown or does not fit the output."""
         self.name = name = default_loss(output) if name is None else choice("loss", name, NAMES)
-        if output != _OF_LOGITS.get(name, output):
-            raise ArgumentError(f"loss {name!r} needs output {_OF_LOGITS[name]!r}, not {output!r}; "
+        if output != _OUTPUT.get(name, output):
+            raise ArgumentError(f"loss {name!r} needs output {_OUTPUT[name]!r}, not {output!r}; "
                                 f"for this output: {default_loss(output)!r}")  # fmt: skip
         self.output, self.k, self.backend = output, k, backend
         self.activate = getattr(backend.kernels, f"bias_{output}")
@@ -72,6 +88,16 @@ class Loss:
     def takes_logits(self) -> bool:
         """Or else the output."""
         return self.name in _OF_LOGITS
+
+    @property
+    def is_straight(self) -> bool:
+        """Whether A - Y goes back without the output's slope."""
+        return self.name in STRAIGHT
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the last layer's own parameters take that slope all the same."""
+        return self.name == "textbook"
 
     def kernel(self, targets: Array) -> str:
         """The name of the kernel for targets, labels (n,) or rows (n, k)."""
@@ -91,7 +117,8 @@ class Loss:
         A = self.backend.xp.empty_like(Z)
         self.activate(Z, self.no_bias, A)
         self._from_rows(A, targets, w, scale, dZ, losses)
-        self.activation_grad(Z if self.output in FROM_INPUT else A, dZ, dZ)
+        if not self.is_straight:
+            self.activation_grad(Z if self.output in FROM_INPUT else A, dZ, dZ)
 
     def targets(self, Y: Any, n: int) -> Targets:
         """Y checked against this loss and n rows, then on the device.
@@ -127,7 +154,7 @@ class Loss:
         if self.name == "cross_entropy":
             check_each(rows.sum(axis=1), lambda s: np.abs(s - 1) <= 1e-3, "a row of Y sums to {},"
                         " need 1 for loss 'cross_entropy'")  # fmt: skip
-        if self.name in _OF_LOGITS:
+        if self.name in _OUTPUT:
             check_each(rows, lambda y: (y >= 0) & (y <= 1), "Y has {}, need 0 <= Y <= 1")
         with np.errstate(over="ignore"):
             values = self.there(rows, self.backend.dtype)
@@ -145,7 +172,7 @@ class Loss:
         """
         if not amount:
             return targets
-        if self.name not in _OF_LOGITS:
+        if not self.takes_logits:
             raise ArgumentError(f"label_smoothing={amount:g} needs loss {' or '.join(_OF_LOGITS)}, "
                                 f"not {self.name!r}")  # fmt: skip
         Y, k = targets.values, self.k if self.name == "cross_entropy" else 2
@@ -160,7 +187,7 @@ class Loss:
 
     def _labels_of_rows(self, rows: Array) -> Array | None:
         if self.k == 1:
-            named = self.output == "sigmoid" and bool(((rows == 0) | (rows == 1)).all())
+            named = self.output in ("sigmoid", "step") and bool(((rows == 0) | (rows == 1)).all())
             return rows[:, 0] if named else None
         one_hot = bool(((rows == 0) | (rows == 1)).all() and (rows.sum(axis=1) == 1).all())
         return rows.argmax(axis=1) if self.name == "cross_entropy" or one_hot else None
@@ -168,9 +195,9 @@ class Loss:
 
 def default_loss(output: str) -> str:
     """The loss that fits an output."""
-    return {"softmax": "cross_entropy", "sigmoid": "binary_cross_entropy"}.get(
-        output, "mean_squared_error"
-    )
+    return {
+        "softmax": "cross_entropy", "sigmoid": "binary_cross_entropy", "step": "perceptron",
+    }.get(output, "mean_squared_error")  # fmt: skip
 
 
 def _checked_labels(Y: Array, k: int) -> Array:

@@ -250,8 +250,8 @@ class MLP:
             block = count("batch_size", batch_size)
         X = placed(X, "X", backend)
         one = X.ndim == 1 and X.shape == (self.sizes[0],)
-        if fast is None and X.ndim == 2 and is_worth_compiling(self, len(X)):
-            fast = self._predictions[head] = prediction(self, head, len(X))
+        if fast is None and is_worth_compiling(self, head, len(X) if X.ndim == 2 else 1):
+            fast = self._predictions[head] = prediction(self, head, may_compile=True)
         if fast is not None and (A := fast.rows(X[None] if one else X)) is not None:
             return A[0] if one else A
         rows = Rows(X[None] if one else X, self.sizes[0], self.scaling, backend)
@@ -375,6 +375,8 @@ class MLP:
         """
         choice("reduction", reduction, ["mean", "sum"])
         objective = Loss(loss, self.output, self.sizes[-1], self.backend)
+        if objective.is_straight:
+            raise ArgumentError(f"loss {objective.name!r} has a rule of its own and no gradient")
         data = checked(self, X, Y, objective)
         n, stack = len(data), self.stack(objective, len(data))
         losses, w = self.backend.zeros(n), self.backend.zeros(n) + self.dtype.type(objective.factor)

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastnn import compiling
 from fastnn.backend import Array
-from fastnn.fused import COMPILING, LAYERS
+from fastnn.fused import LAYERS
 from fastnn.threads import thread_count
 
 if TYPE_CHECKING:
@@ -26,22 +27,23 @@ CACHE = 2**20  # bytes of weights; of more, the products of many rows are better
 TOO_MANY = 2**22  # bytes of weights that stay in no core's cache: one thread reads them too slowly
 CHUNK = 2**18  # numbers of X that are converted at once
 ALONE = 8e7  # operations that one thread does as soon as two
+CALL = 20e-6  # the layers' seconds for a call, beside those for operations
 
 
-def is_worth_compiling(net: "MLP", rows: int) -> bool:
-    """Whether the layers would take longer than compiling does."""
-    return 2 * net.layout.count * rows > COMPILING * LAYERS
+def is_worth_compiling(net: "MLP", head: str, rows: int) -> bool:
+    """Whether to compile for so many rows more, as fastnn.compiling has it."""
+    seconds = CALL + 2 * net.layout.count * rows / LAYERS
+    return compiling.is_worth((net.sizes, head), seconds)
 
 
-def prediction(net: "MLP", head: str, rows: int = 1) -> "Prediction | None":
+def prediction(net: "MLP", head: str, may_compile: bool = False) -> "Prediction | None":
     """Of a network with output activation `head`; None where the layers are better."""
     if net.device != "cpu" or not hasattr(net.backend.kernels.bias_step, "overloads"):
         return None
     if net.layout.size * net.dtype.itemsize > TOO_MANY:
         return None
     plan = planned(net, head)
-    is_ready = plan.is_compiled or is_worth_compiling(net, rows)
-    return Prediction(net, plan) if is_ready else None
+    return Prediction(net, plan) if may_compile or plan.is_compiled else None
 
 
 def planned(net: "MLP", head: str) -> Any:

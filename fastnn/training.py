@@ -31,9 +31,11 @@ def fit(
                             "another")  # fmt: skip
     seed = net.seed if seed is None else checked_seed(seed)
     objective = Loss(loss, net.output, net.sizes[-1], net.backend)
-    if "step" in (*net.activations, net.output):
-        raise ArgumentError("activation 'step' has no slope to learn by; it is for inference, "
-                            "train with 'sigmoid' instead")  # fmt: skip
+    if "step" in net.activations or (net.output == "step" and objective.name != "perceptron"):
+        raise ArgumentError(
+            "activation 'step' has no slope to learn by; it is for inference, and "
+            "as output for loss 'perceptron'; train with 'sigmoid' instead"
+        )
     data, held_out = divided(
         net, X, Y, objective, validation, seed,
         sample_weight=sample_weight, class_weight=class_weight,

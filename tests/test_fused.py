@@ -4,6 +4,7 @@ import logging
 import os
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from numba.core import config
 
 import fastnn
-from fastnn import fused, schedules, sparsity, threads
+from fastnn import compiling, fused, schedules, sparsity, threads
 from fastnn.errors import ArgumentError, DivergenceError
 from fastnn.inputs import Rows
 from fastnn_kernels import cpu_plan, cpu_small
@@ -486,3 +487,22 @@ def test_the_number_of_threads_is_what_the_process_may_use(
         monkeypatch.setenv("FASTNN_NUM_THREADS", wrong)
         with pytest.raises(ArgumentError, match=f"FASTNN_NUM_THREADS is '{wrong}', need"):
             threads.thread_count()
+
+
+def test_auto_compiles_once_layers_have_taken_as_long(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "fastnn")
+    monkeypatch.setattr(compiling, "_spent", defaultdict(float))
+    monkeypatch.setattr(cpu_plan.Plan, "is_compiled", False)
+    job: dict[str, Any] = {"sizes": (5, 6, 3), "batch_size": 10}
+    trained("auto", **job)
+    ((plan, seconds),) = compiling._spent.items()
+    monkeypatch.setattr(compiling, "SECONDS", 3.5 * seconds)
+
+    for _ in range(4):
+        trained("auto", **job)
+
+    ways = [record.getMessage().split()[2] for record in caplog.records]
+    assert ways == ["layers,", "layers,", "layers,", "the", "the"]
+    assert compiling._spent.keys() == {plan}

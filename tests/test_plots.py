@@ -243,3 +243,37 @@ def test_the_same_picture_is_the_same_file(ending: str, tmp_path: Path) -> None:
     one, two = (path.read_bytes() for path in tmp_path.iterdir())
     assert one.startswith(STARTS[ending])
     assert one == two
+
+
+def test_regions_are_what_the_network_says() -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    net = fastnn.MLP.from_params({"W1": [[1.0], [-1.0]], "b1": [0.0]}, output="sigmoid")
+    X = np.array([[0.0, 1.0], [1.0, 0.0], [0.9, 0.1]])
+
+    ax: Any = plots.decision_regions(net, X, [0, 1, 1])
+
+    assert [len(points.get_offsets()) for points in ax.collections[-2:]] == [1, 2]
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert labels == ["0", "1"]
+    # A pixel well to either side of the diagonal has the colour of its class.
+    canvas: Any = FigureCanvasAgg(ax.figure)
+    canvas.draw()
+    pixels = np.asarray(canvas.buffer_rgba())[::-1]
+    seen = [tuple(pixels[tuple(ax.transData.transform(place).astype(int)[::-1])][:3])
+            for place in ([0.2, 0.8], [0.1, 0.6], [0.8, 0.2], [0.6, 0.1])]  # fmt: skip
+    assert seen[0] == seen[1] != seen[2] == seen[3]
+    for points, colour in zip(ax.collections[-2:], (seen[0], seen[2]), strict=True):
+        strong = points.get_facecolor()[0][:3]
+        np.testing.assert_allclose(np.array(colour) / 255, 0.25 * strong + 0.75, atol=0.02)
+
+
+@pytest.mark.parametrize(("sizes", "X", "y", "message"), [
+    ([3, 2], np.ones((2, 2)), [0, 1], "has 3 inputs"), ([2, 2], np.ones((2, 3)), [0, 1], "X is"),
+    ([2, 2], np.ones((2, 2)), [0], r"y \(1,\)"),
+    ([2, 2], np.ones((2, 2)), [0, 2], "classes 0 to 1"),
+    ([2, 2], np.ones((0, 2)), np.ones(0), "classes 0 to 1"),
+])  # fmt: skip
+def test_what_has_no_plane_is_refused(sizes: list[int], X: Any, y: Any, message: str) -> None:
+    with pytest.raises((ShapeError, DataError), match=message):
+        plots.decision_regions(fastnn.MLP(sizes), X, y)

@@ -296,8 +296,10 @@ def test_nobody_waits_for_compilation(tmp_path: Path) -> None:
     assert elsewhere == "layers\n"
 
 
-def test_it_is_compiled_where_the_layers_would_take_longer_than_that(tmp_path: Path) -> None:
-    assert run(MANY, FASTNN_CACHE=str(tmp_path)) == "None None Prediction\n"
+def test_it_is_compiled_once_the_layers_have_taken_longer_than_that(tmp_path: Path) -> None:
+    said = run(MANY, FASTNN_CACHE=str(tmp_path)).splitlines()
+
+    assert said == [f"{k} {k > 25}" for k in range(30)]
 
 
 PREDICT = """
@@ -314,16 +316,13 @@ else:
 
 MANY = """
 import fastnn
-from fastnn import prediction
+from fastnn import compiling
+compiling.SECONDS = 0.9 * 30 * 20e-6
 net = fastnn.MLP([4, 5, 3], "identity", "identity", seed=0)
-X = [[1.0, 2, 3, 4]] * 20
-net.predict(X)
-few = net._predictions["identity"]
-prediction.COMPILING = 1e-9
-net.predict(X[0])
-one = net._predictions["identity"]
-net.predict(X)
-print(few, one, type(net._predictions["identity"]).__name__)
+X = [[1.0, 2, 3, 4]]
+for k in range(30):
+    net.predict(X if k % 2 else X[0])
+    print(k, net._predictions["identity"] is not None)
 """
 
 NARROW = """

@@ -10,7 +10,9 @@ from fastnn.plots.curves import learning_curve
 from fastnn.plots.figures import check_target, save
 from fastnn.plots.images import first_layer, show_digits
 from fastnn.plots.matrices import confusion_matrix
+from fastnn.plots.regions import decision_regions
 
 __all__ = [
-    "check_target", "confusion_matrix", "first_layer", "learning_curve", "save", "show_digits",
+    "check_target", "confusion_matrix", "decision_regions", "first_layer", "learning_curve", "save",
+    "show_digits",
 ]  # fmt: skip

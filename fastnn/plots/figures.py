@@ -12,6 +12,8 @@ from fastnn import files
 from fastnn.errors import ArgumentError, MissingLibraryError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
 
@@ -26,7 +28,22 @@ def check_target(path: files.PathLike) -> None:
     """
     files.check_target(path)
     _ending(path)
+    check_library()
+
+
+def check_library() -> None:
+    """Raise MissingLibraryError where matplotlib cannot be imported."""
     _matplotlib()
+
+
+def show(draw: "Callable[[Axes], object]") -> None:
+    """Draw on pyplot's figure, and show it where there is a window or a notebook to show it in."""
+    _matplotlib()
+    from matplotlib import pyplot
+
+    draw(pyplot.figure(figsize=(6.4, 4.0), layout="constrained").add_subplot())
+    if pyplot.get_backend().lower() != "agg":
+        pyplot.show()
 
 
 def save(picture: "Axes | Figure | SubFigure", path: files.PathLike) -> None:
@@ -78,7 +95,7 @@ def _ending(path: files.PathLike) -> str:
 
 
 def _matplotlib() -> Any:
-    """matplotlib with its axes and figures.  Raises MissingLibraryError."""
+    """matplotlib with its axes and figures."""
     try:
         import matplotlib.axes
         import matplotlib.figure

@@ -48,6 +48,9 @@ def _plans() -> Iterator[_Planned]:
         for output in _OUTPUTS:
             for loss in ("squared_error", "huber"):
                 yield replace(plan, output=output, loss=loss, takes_logits=False)
+        late = replace(plan, loss="squared_error", takes_logits=False, is_straight=True)
+        yield replace(late, output="step")
+        yield replace(late, output="sigmoid", is_late=True)
         yield from _small_plans(dtype)
         yield cpu_predictor.Plan((2, 2), ("step", *_OUTPUTS), dtype)
         one_by_one = replace(plan, batch_size=1, block=1, activations=("sigmoid",), dropout=(0.0,))

@@ -20,16 +20,17 @@ from fastnn_kernels.cpu_wide import CHUNK
 from fastnn_kernels.jit import inner, jit
 
 PART = np.dtype(integers(
-    "thread threads first columns width half row d k wide W b V c Z D z f G X T logits slopes sums "
-    "apart spare activate slope"
+    "thread threads first columns width half row d k wide W b V c Z D z f G X T logits slopes late "
+    "sums apart spare activate slope"
 ))  # fmt: skip
 """What one thread has: `columns` of the hidden layer from `first` on, which fill `width` vectors.
 
 W (d, row), b (row): of the hidden layer; V (k, row): the output layer's weights, transposed;
 c (k): its biases, the same in all threads.  Z, D (CHUNK, row), z, f (row): see above, f = f(z).
 G (CHUNK, CHUNK), X (CHUNK, d) and T = X^T, zero where there is no number.  logits, slopes: (k,),
-padded to `wide`.  sums: (2, 2, k) that both threads have, `apart` from each other: the halves of
-the logits, and of the next ones.  spare: (2,), for what another thread tells.
+padded to `wide`.  late: where slopes lie, or room for those of the output layer's own parameters.
+sums: (2, 2, k) that both threads have, `apart` from each other: the halves of the logits, and of
+the next ones.  spare: (2,), for what another thread tells.
 half: of the width, what comes first in the sums; a single thread takes both halves.
 activate, slope: addresses.  b, c: 0 without biases, where zeros lie.
 """
@@ -103,10 +104,12 @@ def _sample(S, job, part, counts, i, s, labels, Y, w, scale, losses, hits):
         S[part.f + j] = 0  # what pads it would count in the logits
     _logits(S, part, counts, i)
     _losses(S, job, part, i, labels, Y, w, scale, losses, hits)
-    call(job.wide_and_update, (S, k, part.slopes, part.V, row, part.f, d))
+    if job.late:
+        _late(S, job, part)
+    call(job.wide_and_update, (S, k, part.slopes, part.late, part.V, row, part.f, d))
     if part.c:
         for j in range(k):
-            S[part.c + j] += S[part.slopes + j]
+            S[part.c + j] += S[part.late + j]
     D = matrix(S, d, 1, row)
     call(part.slope, (z, D, D))
 
@@ -149,6 +152,13 @@ def _losses(S, job, part, i, labels, Y, w, scale, losses, hits):
         call(job.loss, (logits, matrix(Y, i * k, 1, k), w, scale, D, losses))
     else:
         call(job.loss, (logits, vector(S, 0, k), matrix(Y, i * k, 1, k), w, scale, D, losses))
+
+
+@inner
+def _late(S, job, part):
+    """The slopes times those of the outputs, which the loss has left for logits."""
+    slopes, late = matrix(S, part.slopes, 1, part.k), matrix(S, part.late, 1, part.k)
+    call(job.late, (matrix(S, part.logits, 1, part.k), slopes, late))
 
 
 @inner

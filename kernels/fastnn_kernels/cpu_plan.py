@@ -39,6 +39,8 @@ class Plan:
     optimizer: the name of an update in cpu_rules, or "" for steps that are added to the weights
     as they come; keeps: how many vectors it keeps.  batch_size: of the largest batch;
     block: how many of its rows are worked on at a time, all where the optimizer is "".
+    is_straight: whether the loss's derivative goes back without the output's slope; is_late:
+    whether the last layer's own parameters take that slope all the same.
     """
 
     sizes: tuple[int, ...]
@@ -58,6 +60,8 @@ class Plan:
     dtype: np.dtype[Any]
     threads: int
     are_squares_finite: bool  # of X: the dual form needs products of its rows
+    is_straight: bool = False
+    is_late: bool = False
 
     def __str__(self) -> str:
         threads = f"{self.threads} thread{'s' * (self.threads > 1)}"
@@ -117,7 +121,7 @@ class Plan:
         if self.is_dual:
             width = max(width for _, _, width in self.dual_columns)
             found["wide"] = cpu_wide.product(width), S, *[i] * 6
-            found["wide_and_update"] = cpu_wide.product_and_update(width), S, *[i] * 6
+            found["wide_and_update"] = cpu_wide.product_and_update(width), S, *[i] * 7
             if self.is_sparse:
                 masks = types.Array(types.uint64, 1, "C")
                 found["wide_sparse"] = cpu_wide.sparse_product(width), *rows, *[i] * 5
@@ -130,6 +134,8 @@ class Plan:
         if self.takes != cpu_training.LABELS:
             zeros = [S] if self.takes == cpu_training.OUTPUT else []
             found["loss"] = self._loss(), M, *zeros, M, S, _FLOAT, M, S
+        if self.is_late:
+            found["late"] = getattr(cpu, f"{self.output}_grad"), M, M, M
         return found
 
     def layer_functions(self, activation: str) -> dict[str, Function]:
@@ -171,6 +177,8 @@ class Plan:
         loss = getattr(cpu, self.loss)
         if self.takes_logits:
             return loss
+        if self.is_straight:
+            return cpu_rules.straight(getattr(cpu, f"bias_{self.output}"), loss)
         make = cpu_rules.by_input if self.output in FROM_INPUT else cpu_rules.by_output
         activate, slope = getattr(cpu, f"bias_{self.output}"), getattr(cpu, f"{self.output}_grad")
         return make(activate, loss, slope)

@@ -36,6 +36,7 @@ class Samples(Trainer):
             }  # fmt: skip
             for name, size in sizes.items():
                 part[name] = room.take(size)
+            part["late"] = room.take(wide) if plan.is_late else part["slopes"]
             if plan.has_bias:
                 part["b"], part["c"] = room.take(row), room.take(k)
             part["f"] = room.take(row) if plan.activations[0] in FROM_INPUT else part["z"]

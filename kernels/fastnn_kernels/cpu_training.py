@@ -30,14 +30,15 @@ def integers(names: str) -> list[tuple[str, Any]]:
 JOB = np.dtype(
     integers("epoch size block is_mean is_sparse takes k gradient one step key_low key_high "
               "multiply transpose multiply_sparse update_sparse update_masked "
-              "wide wide_and_update wide_sparse update loss hits")
+              "wide wide_and_update wide_sparse update loss late hits")
 )  # fmt: skip
 """What is common to all.
 
 epoch, size: rows of an epoch and of a batch, of which `block` are worked on at a time.  k:
 outputs.  gradient: from a weight to its gradient, and on to what the optimizer keeps of it, 0
 where steps are added to the weights at once.  one: where ones lie.  step, key_low, key_high: of
-dropout, see face.PhiloxBits.  takes: what the loss does.  The others are addresses; hits may be 0.
+dropout, see face.PhiloxBits.  takes: what the loss does.  The others are addresses; hits may be 0,
+and so may late, the output's slope where it is for the last layer's own parameters alone.
 """
 LABELS, LOGITS, OUTPUT = range(3)
 
@@ -94,6 +95,8 @@ def train(
                 _head(S, job, network, part, first, r, r_end, turn, labels, Y, w, scale,
                       losses, hits)  # fmt: skip
                 _backward(S, job, network, part, first - start, r, r_end, turn, words)
+                if job.late:
+                    _late(S, job, network[network.size - 1], part, r, r_end)
             wait(counts, part.thread, part.threads, 2 * blocks + 2)
             is_first = first == start and job.gradient != 0
             _first_gradient(S, job, network[0], part, starts, columns, values, rows, is_first)
@@ -168,9 +171,24 @@ def _head(S, job, network, part, start, r, r_end, turn, labels, Y, w, scale, los
     else:
         call(job.loss, (logits, vector(S, 0, k), matrix(Y, start * k, rows, k), w, scale,
                         D, losses))  # fmt: skip
-    for i in range(rows):
+    _set_rows(S, d, layer.width, D)
+
+
+@inner
+def _late(S, job, layer, part, r, r_end):
+    """D of the last layer times the slope of its outputs, which the loss has left for logits."""
+    A = matrix(S, part.logits, r_end - r, job.k)
+    D = matrix(S, part.slopes, r_end - r, job.k)
+    call(job.late, (A, D, D))
+    _set_rows(S, layer.D + r * layer.width, layer.width, D)
+
+
+@inner
+def _set_rows(S, place, width, rows):
+    n, k = rows.shape
+    for i in range(n):
         for j in range(k):
-            S[d + i * layer.width + j] = D[i, j]
+            S[place + i * width + j] = rows[i, j]
 
 
 @inner

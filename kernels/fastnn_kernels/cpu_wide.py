@@ -33,7 +33,7 @@ def product(width: int) -> Any:
 
 @cache
 def product_and_update(width: int) -> Any:
-    """S[c] = S[x] (depth,) S[v] (depth, width), and then S[v] += S[x]^T S[f]."""
+    """S[c] = S[x] (depth,) S[v] (depth, width), and then S[v] += S[y]^T S[f]."""
     first = min(width, WIDEST)
     of_first, of_rest = (
         simd_tiles.product_and_update(first),
@@ -41,11 +41,11 @@ def product_and_update(width: int) -> Any:
     )
 
     @jit
-    def multiply(S, depth, x, v, v_row, f, c):
+    def multiply(S, depth, x, y, v, v_row, f, c):
         rest = first * simd.lanes(S)
-        of_first(S, depth, x, v, v_row, f, c)
+        of_first(S, depth, x, y, v, v_row, f, c)
         if width > first:
-            of_rest(S, depth, x, v + rest, v_row, f + rest, c + rest)
+            of_rest(S, depth, x, y, v + rest, v_row, f + rest, c + rest)
 
     return multiply
 

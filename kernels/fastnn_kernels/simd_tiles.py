@@ -75,26 +75,27 @@ def dots(rows: int, columns: int) -> Any:
 
 
 def product_and_update(vectors: int) -> Any:
-    """S[c] = S[x] S[v], x (depth,), v (depth, v_row), and then S[v] += S[x]^T S[f]."""
+    """S[c] = S[x] S[v], x and y (depth,), v (depth, v_row), and then S[v] += S[y]^T S[f]."""
 
-    def product(typing_context, S, depth, x, v, v_row, f, c):
+    def product(typing_context, S, depth, x, y, v, v_row, f, c):
         def codegen(context, builder, signature, args):
-            S, depth, x, v, v_row, f, c = args
+            S, depth, x, y, v, v_row, f, c = args
             code = Code(context, builder, signature.args[0])
             S = code.pointer(signature.args[0], S)
             sums = code.variables([code.zero] * vectors)
             with code.loop(INDEX(0), depth) as k:
-                X, row = code.element(S, builder.add(x, k)), code.at(v, k, v_row)
+                X, Y = (code.element(S, builder.add(place, k)) for place in (x, y))
+                row = code.at(v, k, v_row)
                 for j, total in enumerate(sums):
                     place = code.at(row, 0, v_row, j)
                     V, F = code.load(S, place), code.load(S, code.at(f, 0, v_row, j))
                     builder.store(code.multiply_add(X, V, builder.load(total)), total)
-                    code.store(code.multiply_add(X, F, V), S, place)
+                    code.store(code.multiply_add(Y, F, V), S, place)
             for j, total in enumerate(sums):
                 code.store(builder.load(total), S, code.at(c, 0, v_row, j))
             return context.get_dummy_value()
 
-        return types.none(S, *[types.intp] * 6), codegen
+        return types.none(S, *[types.intp] * 7), codegen
 
     return named(product, vectors)
 

@@ -1,0 +1,171 @@
+"""Classic: the textbook machines, compiled, beside their formulas as their readers write them."""
+
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.cases import rows_of
+from bench.conftest import turns
+from fastnn.classic import IrisNetwork, NeuralNetwork, Neuron, Perceptron
+from fastnn.datasets import load_iris, one_hot, scale_minmax
+
+Array = np.ndarray[Any, Any]
+Work = Callable[[], Any]
+CORNERS, XOR = np.array([[1, 1], [1, 0], [0, 1], [0, 0]]), [0, 1, 1, 0]
+SECONDS = 0.3  # of a contender's turn
+
+
+def perceptron(epochs: int) -> Iterator[tuple[str, Work]]:
+    """XOR, which it cannot learn."""
+    machine = Perceptron(seed=0)
+    machine.net.fit(CORNERS, XOR, batch_size=1, execution="fused", progress=False)
+    yield "fastnn", lambda: machine.fit(CORNERS, XOR, epochs)
+
+    weights, threshold = list(machine.weights), machine.threshold
+
+    def formulas() -> None:
+        nonlocal threshold
+        for _ in range(epochs):
+            for x, target in zip(CORNERS.tolist(), XOR, strict=True):
+                error = int(x[0] * weights[0] + x[1] * weights[1] > threshold) - target
+                weights[0] -= error * x[0] * 0.01
+                weights[1] -= error * x[1] * 0.01
+                threshold += error * 0.01
+
+    yield "Python", formulas
+
+
+def neuron(epochs: int) -> Iterator[tuple[str, Work]]:
+    machine = Neuron(seed=0)
+    machine.net.fit([[3]], [[0.7]], loss="mean_squared_error", execution="fused", progress=False)
+    yield "fastnn", lambda: machine.train(3, 0.7, epochs, target_loss=-1)
+
+    w, b = machine.w, machine.b
+
+    def formulas() -> list[float]:
+        nonlocal w, b
+        losses = []
+        for _ in range(epochs):
+            p = 1 / (1 + math.exp(-(w * 3 + b)))
+            losses.append((0.7 - p) ** 2)
+            dz = -2 * (0.7 - p) * p * (1 - p)
+            w -= 0.1 * dz * 3
+            b -= 0.1 * dz
+        return losses
+
+    yield "Python", formulas
+
+
+def neural_network(calls: int) -> Iterator[tuple[str, Work]]:
+    """784-200-10 on MNIST's rows, or others, scaled to 0.01..1."""
+    (inputs, targets), machine = _rows_of_784(calls), NeuralNetwork(784, 200, 10, 0.1, seed=0)
+    machine.net.fit(inputs[:9], targets[:9], loss="textbook", batch_size=1, execution="fused",
+                    progress=False)  # fmt: skip
+
+    def one_by_one() -> Array:
+        for x, t in zip(inputs, targets, strict=True):
+            machine.train(x, t)
+        return machine.wih
+
+    yield "fastnn", one_by_one
+    yield "fastnn, one call", lambda: machine.train(inputs, targets)
+
+    wih, who = machine.wih.copy(), machine.who.copy()
+
+    def formulas() -> None:
+        nonlocal wih, who
+        for x, t in zip(inputs, targets, strict=True):
+            i, t = np.array(x, ndmin=2).T, np.array(t, ndmin=2).T
+            h = 1 / (1 + np.exp(-np.dot(wih, i)))
+            o = 1 / (1 + np.exp(-np.dot(who, h)))
+            e = t - o
+            eh = np.dot(who.T, e)
+            who += 0.1 * np.dot(e * o * (1 - o), h.T)
+            wih += 0.1 * np.dot(eh * h * (1 - h), i.T)
+
+    yield "NumPy", formulas
+
+
+def iris_network(epochs: int) -> Iterator[tuple[str, Work]]:
+    flowers, species = load_iris()
+    X, Y = scale_minmax(flowers)[:120], one_hot(species, 3)[:120]
+    machine = IrisNetwork(4, 5, 3, epochs, 0.2, seed=0)
+    machine.net.fit(X, Y, loss="squared_error", batch_size=None, execution="fused", progress=False)
+    yield "fastnn", lambda: machine.train(X, Y)
+
+    (W1, W2), (b1, b2) = ([x.copy() for x in each]
+                          for each in (machine.net.weights, machine.net.biases))  # fmt: skip
+
+    def formulas() -> None:
+        nonlocal W1, W2, b1, b2
+        for _ in range(epochs):
+            H = 1 / (1 + np.exp(-(X @ W1 + b1)))
+            A = 1 / (1 + np.exp(-(H @ W2 + b2)))
+            D2 = (A - Y) * A * (1 - A)
+            D1 = D2 @ W2.T * H * (1 - H)
+            W2, b2 = W2 - 0.2 * H.T @ D2, b2 - 0.2 * D2.sum(axis=0)
+            W1, b1 = W1 - 0.2 * X.T @ D1, b1 - 0.2 * D1.sum(axis=0)
+
+    yield "NumPy", formulas
+
+
+MACHINES: dict[str, tuple[Callable[[int], Iterator[tuple[str, Work]]], str, int, list[str]]] = {
+    "Perceptron.fit": (perceptron, "2-1", 10_000, ["fastnn", "Python"]),
+    "Neuron.train": (neuron, "1-1", 10_000, ["fastnn", "Python"]),
+    "NeuralNetwork.train": (neural_network, "784-200-10", 10_000,
+                            ["fastnn", "fastnn, one call", "NumPy"]),
+    "IrisNetwork.train": (iris_network, "4-5-3", 8_000, ["fastnn", "NumPy"]),
+}  # fmt: skip
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    cases = [
+        (name, turn, contender)
+        for name, (*_, contenders) in MACHINES.items()
+        for turn in turns(metafunc.config)
+        for contender in contenders
+    ]
+    metafunc.parametrize(("name", "turn", "contender"), cases)
+
+
+@pytest.fixture(scope="module")
+def ready() -> dict[str, dict[str, Work]]:
+    """What each contender of a machine does."""
+    return {}
+
+
+def test_classic(
+    benchmark: Any, is_timed: bool, ready: dict[str, dict[str, Work]], name: str, turn: int,
+    contender: str,
+) -> None:  # fmt: skip
+    make, sizes, count, _ = MACHINES[name]
+    if name not in ready:
+        ready[name] = dict(make(count if is_timed else 20))
+        for work in ready[name].values():
+            work()
+    benchmark.group = f"classic {name}"
+    benchmark.extra_info.update(
+        kind="classic", workload=name, sizes=sizes, batch_size=None, samples=count,
+        contender=contender, device="cpu", execution="", turn=turn, loss_error=None, counts=True,
+        floor_seconds=None,
+    )  # fmt: skip
+    work = ready[name][contender]
+    began = time.perf_counter()
+    work()
+    seconds = time.perf_counter() - began
+    benchmark.pedantic(work, rounds=max(1, min(20, round(SECONDS / seconds))))
+
+
+def _rows_of_784(n: int) -> tuple[Array, Array]:
+    if os.environ.get("FASTNN_DATA"):
+        X, y = rows_of("mnist")
+        X, y = X[:n], y[:n]
+    else:
+        rng = np.random.default_rng(0)
+        X, y = rng.random((n, 784)), rng.integers(0, 10, n)
+    return 0.01 + 0.99 * X.astype(float), 0.01 + 0.98 * one_hot(y, 10).astype(float)

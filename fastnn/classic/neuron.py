@@ -1,0 +1,105 @@
+"""Neuron: one unit with one input, from x to f(w x + b), and back."""
+
+from typing import Any
+
+import numpy as np
+
+from fastnn.backend import Array
+from fastnn.checks import choice, flag
+from fastnn.classic.rows import pairs, rows
+from fastnn.errors import ShapeError
+from fastnn.history import History
+from fastnn.layers import TrainedDense
+from fastnn.network import MLP
+from fastnn.optimizers import SGD
+from fastnn.plots import learning_curve
+from fastnn.plots.figures import check_library
+from fastnn.plots.figures import show as show_picture
+
+EVERY = 100  # epochs, of which one is printed
+
+
+class Neuron:
+    """f(w x + b), f sigmoid, relu or identity; w and b begin in [0, 1), drawn by seed.
+
+    x and y are numbers, or arrays (n,) of them that count alike.
+    """
+
+    def __init__(
+        self, activation: str = "sigmoid", learning_rate: float = 0.1, seed: int | None = None
+    ) -> None:
+        choice("activation", activation, ["sigmoid", "relu", "identity"])
+        self.optimizer = SGD(learning_rate)
+        self.net = MLP([1, 1], output=activation, init="uniform", dtype="float64", device="cpu",
+                       seed=seed)  # fmt: skip
+
+    @property
+    def w(self) -> float:
+        """The weight."""
+        return float(self.net.weights[0][0, 0])
+
+    @w.setter
+    def w(self, value: Any) -> None:
+        self.net.set_params_dict({"W1": rows(value, "w", 1), "b1": self.net.biases[0]})
+
+    @property
+    def b(self) -> float:
+        """The bias."""
+        return float(self.net.biases[0][0])
+
+    @b.setter
+    def b(self, value: Any) -> None:
+        self.net.set_params_dict({"W1": self.net.weights[0], "b1": rows(value, "b", 1)[0]})
+
+    def forward(self, x: Any) -> Any:
+        """The prediction for x.  Raises ShapeError, DTypeError, DataError."""
+        found = self.net.predict(rows(x, "x", 1))[:, 0]
+        return float(found[0]) if np.ndim(x) == 0 else found
+
+    def backward(self, x: Any, y: Any, y_pred: Any) -> None:
+        """One step down the loss (y - y_pred)^2, where y_pred is what forward(x) has given."""
+        X, Y = pairs(x, 1, y, 1)
+        A = rows(y_pred, "y_pred", 1)
+        if len(A) != len(X):
+            raise ShapeError(f"y_pred has {len(A)} numbers, need {len(X)}, as x has")
+        net, gradient = self.net, np.zeros_like(self.net.params)
+        dW, db = net.layout.views(gradient).values()
+        layer = TrainedDense(net.weights[0], net.biases[0], net.output, net.backend, dW, db,
+                             len(X), first=True)  # fmt: skip
+        seen, backprop = layer.forward(X)
+        seen[...] = A
+        backprop(2 * (A - Y) / len(X))
+        state = self.optimizer.state(net.params.size, net.backend)
+        self.optimizer.begin(net.params, gradient, state, net.params, net.backend)(0)
+
+    def train(
+        self, x: Any, y: Any, epochs: int = 10_000, target_loss: float = 0.0, show: bool = False
+    ) -> list[float]:
+        """Step down the loss (y - forward(x))^2 until it is target_loss; the losses, which are
+        as each epoch met them.
+
+        show: print every hundredth epoch, and draw the curve (matplotlib).
+        """
+        X, Y = pairs(x, 1, y, 1)
+        if flag("show", show):
+            check_library()  # before there is anything to lose
+        history = self.net.fit(
+            X, Y, loss="mean_squared_error", optimizer=self.optimizer, epochs=epochs,
+            batch_size=None, shuffle=False, target_loss=target_loss, progress=False,
+        )  # fmt: skip
+        if show:
+            _show(history)
+        return history.loss
+
+    def eval(self, x: Any, y: Any) -> Any:
+        """How near forward(x) is to y: 100 min(|y|, |p|) / max(|y|, |p|), in percent."""
+        Y, P = np.abs(pairs(y, 1, self.forward(x), 1))
+        least, most = np.minimum(Y, P)[:, 0], np.maximum(Y, P)[:, 0]
+        percent: Array = 100 * np.divide(least, most, out=np.ones_like(most), where=most > 0)
+        return float(percent[0]) if np.ndim(x) == 0 else percent
+
+
+def _show(history: History) -> None:
+    for epoch in range(0, len(history), EVERY):
+        print(f"epoch {epoch + 1:>6,}: loss {history.loss[epoch]:.3g}")
+    show_picture(lambda ax: learning_curve(history, ax, loss="mean_squared_error"))

@@ -1,0 +1,433 @@
+"""The textbook machines: what their readers know, and the formulas written out beside them."""
+
+import math
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fastnn
+from fastnn.classic import IrisNetwork, NeuralNetwork, Neuron, Perceptron
+from fastnn.errors import (
+    ArgumentError,
+    ConvergenceWarning,
+    DataError,
+    DTypeError,
+    NotFittedError,
+    ShapeError,
+)
+
+Array = np.ndarray[Any, Any]
+CORNERS = [[1, 1], [1, 0], [0, 1], [0, 0]]
+XOR = [0, 1, 1, 0]
+GATES = {"AND": [1, 0, 0, 0], "OR": [1, 1, 1, 0], "NAND": [0, 1, 1, 1], "first": [1, 1, 0, 0],
+         "second": [1, 0, 1, 0], "not first": [0, 0, 1, 1], "not second": [0, 1, 0, 1],
+         "ones": [1, 1, 1, 1], "zeros": [0, 0, 0, 0]}  # fmt: skip
+
+
+def sigmoid(z: Any) -> Any:
+    return 1 / (1 + np.exp(-z))
+
+
+@pytest.mark.parametrize(("weights", "answers"), [
+    ([2, 0.5], [1, 1, 0, 0]), ([3, 3], [1, 1, 1, 0]), ([0.6, 0.8], [1, 0, 0, 0]),
+])  # fmt: skip
+def test_a_perceptron_does_what_its_weights_say(weights: list[float], answers: list[int]) -> None:
+    storm = Perceptron()
+    storm.weights, storm.threshold = weights, 1
+
+    assert storm.predict(CORNERS).tolist() == answers
+    assert [storm.predict(corner) for corner in CORNERS] == answers
+    assert storm.threshold == 1.0
+    np.testing.assert_array_equal(storm.weights, weights)
+
+
+def test_what_a_perceptron_begins_with_is_drawn_by_seed() -> None:
+    drawn = [Perceptron(3, seed=seed) for seed in range(50)]
+    numbers = np.array([[*each.weights, each.threshold] for each in drawn])
+
+    assert ((numbers >= 0) & (numbers < 1)).all()
+    assert len(np.unique(numbers)) == 200
+    np.testing.assert_array_equal(drawn[0].weights, Perceptron(3, seed=0).weights)
+
+
+@pytest.mark.parametrize("rows", [False, True])
+def test_a_perceptron_learns_by_the_rule(rows: bool) -> None:
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(50, 3)), rng.integers(0, 2, 50)
+    neuron = Perceptron(3, learning_rate=0.07, seed=1)
+    w, threshold = neuron.weights.copy(), neuron.threshold
+
+    if rows:
+        neuron.learn(X, y)
+    else:
+        for x, target in zip(X, y, strict=True):
+            neuron.learn(x, target)
+
+    for x, target in zip(X, y, strict=True):
+        error = int(x @ w > threshold) - target
+        w -= error * x * 0.07
+        threshold += error * 0.07
+    np.testing.assert_allclose(neuron.weights, w, rtol=0, atol=1e-14)
+    assert neuron.threshold == pytest.approx(threshold, abs=1e-14)
+
+
+@pytest.mark.parametrize("gate", GATES)
+def test_a_perceptron_learns_what_a_line_separates(gate: str) -> None:
+    for seed in range(20):
+        neuron = Perceptron(seed=seed)
+
+        epochs = neuron.fit(CORNERS, GATES[gate])
+
+        assert neuron.predict(CORNERS).tolist() == GATES[gate]
+        assert epochs == _epochs_by_hand(seed, GATES[gate])
+
+
+def _epochs_by_hand(seed: int, y: list[int]) -> int:
+    twin = Perceptron(seed=seed)
+    w, threshold = twin.weights.copy(), twin.threshold
+    for epoch in range(1, 10_000):
+        for x, target in zip(np.array(CORNERS), y, strict=True):
+            error = int(x @ w > threshold) - target
+            w, threshold = w - error * x * 0.01, threshold + error * 0.01
+        if [int(np.array(x) @ w > threshold) for x in CORNERS] == y:
+            return epoch
+    raise AssertionError("it never learns")
+
+
+@pytest.mark.parametrize("y", [[0, 1], [1, 0], [1, 1], [0, 0]])
+def test_a_perceptron_of_one_input_learns_its_gates(y: list[int]) -> None:
+    neuron = Perceptron(1, seed=3)
+
+    neuron.fit([0, 1], y)
+
+    assert neuron.predict([[0], [1]]).tolist() == y
+    assert [neuron.predict(0), neuron.predict([1])] == y
+
+
+def test_what_no_line_separates_ends_with_a_warning() -> None:
+    neuron = Perceptron(seed=0)
+
+    with pytest.warns(ConvergenceWarning, match=r"of 4 rows are still wrong after 500 epochs.*XOR"):
+        assert neuron.fit(CORNERS, XOR, max_epochs=500) == 500
+
+
+def test_two_neurons_before_it_learn_xor() -> None:
+    learned = 0
+    for seed in range(100):
+        net = fastnn.MLP([2, 2, 1], "sigmoid", "sigmoid", init="uniform", seed=seed)
+        net.fit(CORNERS, XOR, optimizer=fastnn.SGD(0.5, momentum=0.9), epochs=1000,
+                batch_size=None, execution="fused")  # fmt: skip
+        learned += net.classify(CORNERS).tolist() == XOR
+
+    assert learned >= 75
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "relu", "identity"])
+def test_a_neuron_steps_by_the_formulas(activation: str) -> None:
+    f: Any = {"sigmoid": sigmoid, "relu": lambda z: max(z, 0.0), "identity": lambda z: z}[
+        activation
+    ]
+    slope: Any = {"sigmoid": lambda a: a * (1 - a), "relu": lambda a: float(a > 0),
+             "identity": lambda a: 1.0}[activation]  # fmt: skip
+    neuron, trained = (Neuron(activation, 0.05, seed=2) for _ in range(2))
+    w, b = neuron.w, neuron.b
+    losses = []
+
+    for _ in range(50):
+        y_pred = neuron.forward(1.5)
+        p = f(w * 1.5 + b)
+        assert y_pred == pytest.approx(p, rel=1e-14)
+        losses.append((0.4 - p) ** 2)
+        neuron.backward(1.5, 0.4, y_pred)
+        dz = -2 * (0.4 - p) * slope(p)
+        w, b = w - 0.05 * dz * 1.5, b - 0.05 * dz
+
+    assert (neuron.w, neuron.b) == pytest.approx((w, b), rel=1e-12)
+    np.testing.assert_allclose(trained.train(1.5, 0.4, epochs=50), losses, rtol=1e-10, atol=1e-30)
+    assert (trained.w, trained.b) == pytest.approx((w, b), rel=1e-12)
+
+
+def test_backward_takes_the_prediction_that_it_is_given() -> None:
+    neuron = Neuron("identity", 0.1, seed=0)
+    w, b = neuron.w, neuron.b
+
+    neuron.backward(2.0, 1.0, 3.0)
+
+    assert (neuron.w, neuron.b) == pytest.approx((w - 0.1 * 4 * 2, b - 0.1 * 4), rel=1e-14)
+
+
+def test_a_neuron_of_several_samples_counts_them_alike() -> None:
+    x, y = np.array([1.0, 2.0, 3.0]), np.array([0.2, 0.4, 0.9])
+    one, other = Neuron(seed=1), Neuron(seed=1)
+    w, b = one.w, one.b
+    p = sigmoid(w * x + b)
+    dz = -2 * (y - p) * p * (1 - p)
+
+    one.backward(x, y, one.forward(x))
+    losses = other.train(x, y, epochs=1)
+
+    assert losses == pytest.approx([np.mean((y - p) ** 2)])
+    for neuron in (one, other):
+        assert neuron.w == pytest.approx(w - 0.1 * np.mean(dz * x), rel=1e-13)
+        assert neuron.b == pytest.approx(b - 0.1 * np.mean(dz), rel=1e-13)
+
+
+def test_a_neuron_learns_a_number_to_the_last_digit() -> None:
+    for seed in range(20):
+        neuron = Neuron(seed=seed)
+
+        losses = neuron.train(3, 0.7, epochs=2000, target_loss=1e-31)
+
+        assert losses[-1] <= 1e-31
+        assert len(losses) < 1000
+        assert neuron.forward(3) == pytest.approx(0.7, abs=4e-16)
+    for seed in range(3):
+        other = Neuron(seed=seed)
+
+        other.train(1, 0.32)
+
+        # By then a step is below half a unit in the last place of w and b, and moves nothing.
+        assert other.forward(1) == pytest.approx(0.32, abs=1e-15)
+
+
+def test_how_near_a_neuron_is_is_told_in_percent() -> None:
+    neuron = Neuron("identity")
+    neuron.w, neuron.b = 2, 0
+
+    assert neuron.eval(1, 4) == 50.0
+    assert neuron.eval(4, -2) == 25.0
+    assert neuron.eval(0, 0) == 100.0
+    np.testing.assert_array_equal(neuron.eval([1, 0, 1], [2, 5, 0]), [100, 0, 0])
+
+
+def test_a_neuron_shows_how_it_learns(capsys: Any) -> None:
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    pyplot.switch_backend("agg")
+
+    losses = Neuron(seed=0).train(3, 0.7, epochs=250, show=True)
+
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0].split() for line in said] == [["epoch", n] for n in
+                                                            ("1", "101", "201")]  # fmt: skip
+    assert float(said[1].split()[-1]) == pytest.approx(losses[100], rel=0.01)
+    (line,) = pyplot.gca().get_lines()
+    np.testing.assert_array_equal(line.get_ydata(), losses)
+    pyplot.close("all")
+
+
+@pytest.mark.parametrize("execution", ["layers", "fused"])
+@pytest.mark.parametrize("sizes", [(3, 3, 3), (20, 33, 4), (784, 40, 10), (5, 7, 6, 2)])
+@pytest.mark.parametrize("batch_size", [1, 7])
+def test_the_book_s_rule_is_the_formulas(
+    execution: str, sizes: tuple[int, ...], batch_size: int
+) -> None:
+    rng = np.random.default_rng(0)
+    X = rng.random((60, sizes[0])) * (rng.random((60, sizes[0])) < 0.5)
+    T = rng.random((60, sizes[-1]))
+    net = fastnn.MLP(sizes, "sigmoid", "sigmoid", bias=False, init="normal", dtype="float64",
+                     seed=0)  # fmt: skip
+    weights = [W.T.copy() for W in net.weights]  # (outputs, inputs), as the book has them
+
+    history = net.fit(X, T, loss="textbook", optimizer=fastnn.SGD(0.3), batch_size=batch_size,
+                      shuffle=False, reduction="sum", epochs=2, execution=execution)  # fmt: skip
+
+    losses = [_book_epoch(weights, X, T, 0.3, batch_size) for _ in range(2)]
+    for W, want in zip(net.weights, weights, strict=True):
+        np.testing.assert_allclose(W.T, want, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(history.loss, losses, rtol=1e-12)
+
+
+def _book_epoch(weights: list[Array], X: Array, T: Array, lr: float, batch_size: int) -> float:
+    """Rashid (2016), with more hidden layers; half the squared error per row."""
+    total = 0.0
+    for i in range(0, len(X), batch_size):
+        outputs = [X[i : i + batch_size].T]
+        for W in weights:
+            outputs.append(sigmoid(W @ outputs[-1]))
+        error = T[i : i + batch_size].T - outputs[-1]
+        total += float((error**2).sum()) / 2
+        errors = [error]
+        for k in reversed(range(1, len(weights))):
+            slope = 1.0 if k + 1 == len(weights) else outputs[k + 1] * (1 - outputs[k + 1])
+            errors.insert(0, weights[k].T @ (errors[0] * slope))
+        for k, W in enumerate(weights):
+            o = outputs[k + 1]
+            W += lr * (errors[k] * o * (1 - o)) @ outputs[k].T
+    return total / len(X)
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_one_by_one_is_as_in_rows(threads: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FASTNN_NUM_THREADS", threads)
+    rng = np.random.default_rng(0)
+    X, T = rng.random((300, 20)), rng.random((300, 4))
+    one, many = (NeuralNetwork(20, 30, 4, 0.3, seed=0) for _ in range(2))
+    many.train(X, T)
+    for k, (x, t) in enumerate(zip(X, T, strict=True)):
+        one.train(x, list(t))
+        x[:] = t[:] = np.nan  # it has its own
+        if k == 100:
+            before = one.query(np.ones(20))
+    weights = [one.wih.copy(), one.who.copy()]
+
+    np.testing.assert_allclose(weights[0], many.wih, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(weights[1], many.who, rtol=0, atol=1e-12)
+    assert one.net.steps == 300
+    assert np.abs(one.query(np.ones(20)) - before).max() > 1e-3
+
+
+def test_rows_that_wait_are_learned_before_others_and_when_there_are_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("fastnn.classic.neural_network.WAITING", 7 * 10)
+    network = NeuralNetwork(3, 5, 4, 0.3, seed=0)
+    steps = []
+    for k in range(25):
+        network.train([0.1, 0.2, k / 25], [0, 1, 0, 0])
+        steps.append(network._net.steps)
+    network.train(np.ones((2, 3)), np.zeros((2, 4)))
+
+    assert steps == [10 * (k // 10) for k in range(1, 26)]
+    assert network._net.steps == 27
+
+
+def test_the_book_s_first_network_answers_as_in_the_book() -> None:
+    for seed in range(10):
+        network = NeuralNetwork(3, 3, 3, 0.3, seed=seed)
+        for _ in range(100):
+            network.train([0, 1, 0], [0, 0, 1])
+        answer = network.query([0, 1, 0])
+        assert answer.shape == (3, 1)
+        assert answer[2, 0] == pytest.approx(0.87, abs=0.07)  # 0.80 to 0.92 over 40 seeds
+    assert network.query(np.zeros((7, 3))).shape == (3, 7)
+    assert network.wih.shape == (3, 3)
+
+
+def test_weights_begin_normal_and_may_be_set() -> None:
+    network = NeuralNetwork(400, 300, 100, 0.1, seed=0)
+    assert network.wih.shape == (300, 400)
+    assert network.who.shape == (100, 300)
+    # The standard deviation of n normal numbers is known to 1 / sqrt(2 n); four of these.
+    assert network.wih.std() == pytest.approx(400**-0.5, rel=4 / math.sqrt(2 * 120_000))
+    assert network.who.std() == pytest.approx(300**-0.5, rel=4 / math.sqrt(2 * 30_000))
+
+    wih, who = np.full((300, 400), 0.5), np.full((100, 300), 0.25)
+    network.wih, network.who = wih, who
+
+    np.testing.assert_array_equal(network.wih, wih)
+    np.testing.assert_array_equal(network.who, who)
+
+
+def test_digits_are_learned_by_the_book() -> None:
+    X, y = fastnn.datasets.load_digits()
+    (x, t), (x_test, t_test) = fastnn.datasets.split(X, y)
+    network = NeuralNetwork(64, 50, 10, 0.1, seed=0)
+    for _ in range(10):
+        network.train(0.01 + 0.99 * x / 16, 0.01 + 0.98 * fastnn.datasets.one_hot(t, 10))
+
+    answers = network.query(0.01 + 0.99 * x_test / 16).argmax(axis=0)
+
+    assert np.mean(answers == t_test) > 0.93
+
+
+def test_the_iris_network_steps_by_the_formulas() -> None:
+    rng = np.random.default_rng(0)
+    X, Y = rng.random((30, 4)), fastnn.datasets.one_hot(rng.integers(0, 3, 30), 3)
+    network = IrisNetwork(4, 5, 3, 60, 0.02, seed=0)
+    (W1, W2), (b1, b2) = ([x.copy() for x in each]
+                          for each in (network.net.weights, network.net.biases))  # fmt: skip
+    assert all(((p >= 0) & (p < 1)).all() for p in (W1, W2, b1, b2))
+
+    network.train(X, Y)
+
+    for _ in range(60):
+        H = sigmoid(X @ W1 + b1)
+        A = sigmoid(H @ W2 + b2)
+        D2 = (A - Y) * A * (1 - A)
+        D1 = D2 @ W2.T * H * (1 - H)
+        W2, b2 = W2 - 0.02 * H.T @ D2, b2 - 0.02 * D2.sum(axis=0)
+        W1, b1 = W1 - 0.02 * X.T @ D1, b1 - 0.02 * D1.sum(axis=0)
+    np.testing.assert_allclose(network.predict(X), sigmoid(sigmoid(X @ W1 + b1) @ W2 + b2),
+                               rtol=0, atol=1e-12)  # fmt: skip
+
+
+def test_an_iris_network_that_has_not_learned_says_so() -> None:
+    with pytest.raises(NotFittedError, match=r"call train\(X, Y\) first"):
+        IrisNetwork(4, 5, 3, 10, 0.2).predict([[1, 2, 3, 4]])
+
+
+def test_the_forward_pass_of_three_layers_is_the_book_s() -> None:
+    net = fastnn.MLP.from_params({
+        "W1": [[0.1, 0.3, 0.5], [0.2, 0.4, 0.6]], "b1": [0.1, 0.2, 0.3],
+        "W2": [[0.1, 0.4], [0.2, 0.5], [0.3, 0.6]], "b2": [0.1, 0.2],
+        "W3": [[0.1, 0.3], [0.2, 0.4]], "b3": [0.1, 0.2],
+    }, output="identity")  # fmt: skip
+
+    np.testing.assert_allclose(net.predict([1.0, 0.5]), [0.31682708, 0.69627909], atol=5e-9)
+
+
+def _wrong() -> Iterator[Any]:
+    neuron, gate = Neuron(seed=0), Perceptron(seed=0)
+    network, iris = NeuralNetwork(3, 4, 2, 0.1, seed=0), IrisNetwork(4, 5, 3, 10, 0.1, seed=0)
+    x, t = [0.1, 0.2, 0.3], [0.5, 0.5]
+    Y = np.eye(3)
+    yield "a perceptron's inputs", lambda: gate.predict([1, 2, 3]), ShapeError, r"\(3,\), need 2"
+    yield "and weights", lambda: setattr(gate, "weights", [1]), ShapeError, "weights is .* need 2"
+    yield "its targets", lambda: gate.fit(CORNERS, [0, 1, 2, 0]), DataError, "2, need 0 or 1"
+    yield "too few", lambda: gate.fit(CORNERS, [0, 1]), ShapeError, "4 rows and the target 2"
+    yield "NaN", lambda: gate.learn([math.nan, 1], 1), DataError, "nan, need finite"
+    yield "words", lambda: gate.predict(["a", "b"]), DTypeError, "need real numbers"
+    yield "epochs", lambda: gate.fit(CORNERS, XOR, 0), ArgumentError, "max_epochs is 0"
+    yield "inputs", lambda: Perceptron(0), ArgumentError, "n_inputs is 0, need an integer"
+    yield "rate", lambda: Perceptron(2, -1), ArgumentError, "learning_rate is -1"
+    yield "activation", lambda: Neuron("tanh"), ArgumentError, "'tanh', need one of sigmoid"
+    yield "a neuron's rows", lambda: neuron.train([[1, 2]], 1), ShapeError, "need one number"
+    yield "y_pred", lambda: neuron.backward([1, 2], [1, 2], 1), ShapeError, "y_pred has 1 .* need 2"
+    yield "show", lambda: neuron.train(1, 1, show="yes"), ArgumentError, "show is 'yes'"  # type: ignore[arg-type]
+    yield "nodes", lambda: network.train(x[:2], t), ShapeError, r"\(2,\), need 3 numbers"
+    yield "targets", lambda: network.train(x, [0.5, 1.5]), DataError, "1.5, need 0 to 1"
+    yield "infinity", lambda: network.train([1, 2, math.inf], t), DataError, "NaN or infinity"
+    yield "a query", lambda: network.query([1]), ShapeError, "inputs is .* need 3 numbers"
+    yield "wih", lambda: setattr(network, "wih", np.ones((3, 5))), ShapeError, "wih is"
+    yield "hidden nodes", lambda: NeuralNetwork(3, 0, 2, 0.1), ArgumentError, "hidden_nodes is 0"
+    yield "rows", lambda: iris.train(np.ones((4, 4)), Y), ShapeError, "4 rows and the target 3"
+    yield "classes", lambda: iris.train(np.ones((3, 4)), Y * 2), DataError, "2, need 0 to 1"
+    yield "an epoch", lambda: IrisNetwork(4, 5, 3, 0.5, 0.1), ArgumentError, "num_epochs"  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("case", list(_wrong()), ids=lambda case: case[0])
+def test_what_is_wrong_is_named_and_changes_nothing(case: Any) -> None:
+    _, call, error, message = case
+
+    with pytest.raises(error, match=message):
+        call()
+
+
+def test_a_wrong_row_among_those_that_wait_is_not_learned() -> None:
+    network, twin = (NeuralNetwork(3, 4, 2, 0.1, seed=0) for _ in range(2))
+    for each in (network, twin):
+        each.train([0.1, 0.2, 0.3], [0.5, 0.5])
+    with pytest.raises(DataError):
+        network.train([0.1, math.nan, 0.3], [0.5, 0.5])
+
+    np.testing.assert_array_equal(network.wih, twin.wih)
+
+
+@pytest.mark.parametrize("loss", ["perceptron", "textbook"])
+def test_a_rule_that_is_no_gradient_says_so(loss: str) -> None:
+    net = fastnn.MLP([2, 3, 1] if loss == "textbook" else [2, 1], "sigmoid",
+                     "sigmoid" if loss == "textbook" else "step", seed=0)  # fmt: skip
+
+    with pytest.raises(ArgumentError, match="a rule of its own and no gradient"):
+        net.gradient(CORNERS, XOR, loss)
+    with pytest.raises(ArgumentError, match=f"loss '{loss}' needs output"):
+        fastnn.MLP([2, 3], output="softmax").fit(CORNERS, XOR, loss=loss)
+
+
+def test_no_warning_without_a_reason() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Perceptron(seed=0).fit(CORNERS, GATES["AND"])

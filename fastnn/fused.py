@@ -126,7 +126,7 @@ class Fused:
             numbers = self._numbers(count * -(-n // run.batch_size))
         except ArgumentError:  # it comes again at its step
             return False
-        order = np.concatenate([self._order(later) for later in range(count)])
+        order = self._order(count)
         before = [vector.copy() for vector in run.vectors]
         self._train(order, n, numbers, losses.reshape(-1), hits.reshape(-1))
         if np.isfinite(run.trained).all() and np.isfinite(mean(losses)).all():
@@ -138,7 +138,7 @@ class Fused:
     def steps(self, bar: Progress) -> None:
         """Every batch of the epoch that is left, once."""
         self._prepare(bar)
-        run, n, order = self.run, len(self.run.data), self._order()
+        run, n, order = self.run, len(self.run.data), self._order(1)
         while run.rows < n:
             batches = max(1, round(self.rows / run.batch_size / self.plan.grain)) * self.plan.grain
             part = slice(run.rows, min(run.rows + batches * run.batch_size, n))
@@ -175,10 +175,11 @@ class Fused:
         self.numbers = optimizer.numbers()
         self.trainer = trainer
 
-    def _order(self, later: int = 0) -> Array:
-        """Of the rows, so many epochs later."""
-        order = self.run.order(later)
-        return np.arange(len(self.run.data)) if order is None else order
+    def _order(self, epochs: int) -> Array:
+        """Of the rows, epoch after epoch."""
+        if not self.run.settings.shuffle:
+            return np.tile(np.arange(len(self.run.data)), epochs)
+        return np.concatenate([self.run.order(later) for later in range(epochs)])
 
     def _numbers(self, steps: int) -> Array:
         """The optimizer's at the next steps; one row if constant."""

@@ -111,8 +111,8 @@ def placed(values: Any, name: str, backend: Backend) -> Array:
 
     Raises DTypeError, ShapeError, DataError, and DeviceError for another GPU.
     """
-    if type(values) is np.ndarray and values.dtype.kind in "biuf" and values.dtype.isnative:
-        return values  # soon: one row should not take long
+    if _is_plain(values):
+        return values
     device = device_of(values)
     if device == "cpu":
         return checked_array(values, name)
@@ -130,6 +130,8 @@ def checked_array(values: Any, name: str = "X") -> Array:
 
     Raises DTypeError, ShapeError, DataError, DeviceError.
     """
+    if _is_plain(values):
+        return values
     if hasattr(values, "toarray") and hasattr(values, "nnz"):
         raise DTypeError(f"{name} is a sparse {type(values).__name__}, need a dense array: "
                          f"{name}.toarray()")  # fmt: skip
@@ -138,6 +140,11 @@ def checked_array(values: Any, name: str = "X") -> Array:
     if values is None:
         raise DTypeError(f"{name} is None, need an array of numbers")
     return real(host_array(values, name), name)
+
+
+def _is_plain(values: Any) -> bool:
+    """Whether nothing is to be done: one row should not take long."""
+    return type(values) is np.ndarray and values.dtype.kind in "biuf" and values.dtype.isnative
 
 
 def host_array(values: Any, name: str) -> Array:

@@ -8,22 +8,26 @@ import numpy as np
 from fastnn.backend import Array
 from fastnn.inputs import Rows
 
-_SOME = 2**20  # numbers
+_SOME = 2**18  # numbers
 
 
 def density(rows: Rows) -> float:
     """The share of numbers that are not zero, in some rows drawn at random."""
     n, d = len(rows), rows.X.shape[1]
-    count = min(n, max(1, _SOME // d))
-    some = rows[np.sort(np.random.default_rng(n).choice(n, count, replace=False))]
+    count = max(1, _SOME // d)
+    if n <= count:
+        some = rows[:]
+    else:
+        some = rows[np.sort(np.random.default_rng(n).choice(n, count, replace=False))]
     return float(np.count_nonzero(some) / some.size)
 
 
 def are_squares_finite(rows: Rows) -> bool:
     """Whether products of two rows cannot overflow, nor their sums with other numbers."""
     flat = (block.reshape(-1) for block in _blocks(rows))
+    # More than the largest.  Not by BLAS, whose threads would hold a core for 25 ms afterwards.
     with np.errstate(over="ignore"):
-        squares = sum(float(np.dot(x, x)) for x in flat)  # more than the largest, and soon there
+        squares = sum(float(np.einsum("i,i", x, x)) for x in flat)
     limit = float(np.finfo(rows.backend.dtype).max)
     return bool(squares * rows.X.shape[1] < limit**0.9)
 

@@ -282,7 +282,7 @@ def test_one_by_one_is_as_in_rows(threads: str, monkeypatch: pytest.MonkeyPatch)
 def test_rows_that_wait_are_learned_before_others_and_when_there_are_many(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("fastnn.classic.neural_network.WAITING", 7 * 10)
+    monkeypatch.setattr("fastnn.classic.neural_network.WAITING", 7 * 10)  # 10 rows of 3 + 4
     network = NeuralNetwork(3, 5, 4, 0.3, seed=0)
     steps = []
     for k in range(25):

@@ -1,10 +1,11 @@
 """NeuralNetwork: train and query, by the book's rule.  Rashid (2016), Make your own neural network.
 
 What it learns is one step for each row, in their order.  Rows given one by one wait until there
-are many, or until somebody looks at the weights: then they are learned in one call.  Nobody can
-see the difference but by the clock, or in an array that wih or who returned before.
+are some hundred, or until somebody looks at the weights: then they are learned in one call.  Nobody
+can see the difference but by the clock, or in an array that wih or who returned before.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from fastnn.errors import DataError
 from fastnn.network import MLP
 from fastnn.optimizers import SGD
 
-WAITING = 2**20  # numbers that may wait
+WAITING = 2**20  # numbers that may wait: 8 MB
 
 
 class NeuralNetwork:
@@ -40,8 +41,9 @@ class NeuralNetwork:
         self.optimizer = SGD(learning_rate)
         self._net = MLP(sizes, "sigmoid", "sigmoid", bias=False, init="normal", dtype="float64",
                         device="cpu", seed=seed)  # fmt: skip
-        self._waiting: list[tuple[Array, Array]] = []
-        self._room = max(1, WAITING // (self.inodes + self.onodes))
+        room = max(1, WAITING // (self.inodes + self.onodes))
+        self._X, self._T = np.empty((room, self.inodes)), np.empty((room, self.onodes))
+        self._waiting = 0  # rows of these
 
     @property
     def net(self) -> MLP:
@@ -73,15 +75,17 @@ class NeuralNetwork:
         Raises ShapeError, DTypeError, DataError; then nothing is learned.
         """
         X, T = pairs(inputs, self.inodes, targets, self.onodes)
-        if not np.isfinite(X.sum()):
+        if not math.isfinite(X.sum()):
             raise DataError("the inputs have NaN or infinity, need finite numbers")
-        check_targets(T, (T >= 0) & (T <= 1), "0 to 1, which a sigmoid can give")
+        if not (T.min() >= 0 and T.max() <= 1):
+            check_targets(T, (T >= 0) & (T <= 1), "0 to 1, which a sigmoid can give")
         if len(X) > 1:
             self._learn_waiting()
             self._learn(X, T)
             return
-        self._waiting.append((X.copy(), T.copy()))
-        if len(self._waiting) == self._room:
+        self._X[self._waiting], self._T[self._waiting] = X[0], T[0]
+        self._waiting += 1
+        if self._waiting == len(self._X):
             self._learn_waiting()
 
     def query(self, inputs: Any) -> Array:
@@ -90,9 +94,8 @@ class NeuralNetwork:
 
     def _learn_waiting(self) -> None:
         if self._waiting:
-            X, T = map(np.concatenate, zip(*self._waiting, strict=True))
-            self._waiting.clear()
-            self._learn(X, T)
+            part, self._waiting = slice(self._waiting), 0
+            self._learn(self._X[part], self._T[part])
 
     def _learn(self, X: Array, T: Array) -> None:
         self._net.fit(

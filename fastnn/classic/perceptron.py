@@ -12,7 +12,7 @@ from fastnn.errors import ConvergenceWarning
 from fastnn.network import MLP
 from fastnn.optimizers import SGD
 
-FIRST = 10  # epochs of a fit's first call; the next ones have four times as many each
+FIRST = 100  # epochs of a fit's first call; each one after has ten times as many
 
 
 class Perceptron:
@@ -71,7 +71,7 @@ class Perceptron:
             clean = np.flatnonzero(np.equal(losses, 0))  # after one without an error none has any
             if clean.size:
                 return max(1, used + int(clean[0]))
-            used, epochs = used + len(losses), 4 * epochs
+            used, epochs = used + len(losses), 10 * epochs
         wrong = int((self.net.predict(X) != Y).sum())
         if wrong:
             warnings.warn(

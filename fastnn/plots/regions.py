@@ -40,8 +40,8 @@ def decision_regions(net: MLP, X: Any, y: Any, ax: "Axes | None" = None) -> "Axe
                 colors=[color for color, _ in looks])  # fmt: skip
     for k, (color, marker) in enumerate(looks):
         name = str(k) if net.class_names is None else net.class_names[k]
-        ax.scatter(X[y == k, 0], X[y == k, 1], color=color, marker=marker, edgecolor="black", s=60, label=name,
-                   zorder=3)  # fmt: skip
+        ax.scatter(X[y == k, 0], X[y == k, 1], color=color, marker=marker, edgecolor="black", s=60,
+                   label=name, zorder=3)  # fmt: skip
     ax.set_xlabel("first input")
     ax.set_ylabel("second input")
     ax.legend(title="class", loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=classes,

@@ -14,23 +14,25 @@ import numpy as np
 from fastnn_kernels import simd, simd_sparse
 from fastnn_kernels.barrier import wait
 from fastnn_kernels.calls import call, matrix, vector
+from fastnn_kernels.cpu_products import copy_row
 from fastnn_kernels.cpu_softmax import softmax_cross_entropy
 from fastnn_kernels.cpu_training import LABELS, LOGITS, integers
 from fastnn_kernels.cpu_wide import CHUNK
 from fastnn_kernels.jit import inner, jit
 
 PART = np.dtype(integers(
-    "thread threads first columns width half row d k wide W b V c Z D z f G X T logits slopes late "
-    "sums apart spare activate slope"
+    "thread threads first columns width half row d k wide W b V c Z D z f G X X_row T logits "
+    "slopes late sums apart spare activate slope"
 ))  # fmt: skip
 """What one thread has: `columns` of the hidden layer from `first` on, which fill `width` vectors.
 
 W (d, row), b (row): of the hidden layer; V (k, row): the output layer's weights, transposed;
 c (k): its biases, the same in all threads.  Z, D (CHUNK, row), z, f (row): see above, f = f(z).
-G (CHUNK, CHUNK), X (CHUNK, d) and T = X^T, zero where there is no number.  logits, slopes: (k,),
-padded to `wide`.  late: where slopes lie, or room for those of the output layer's own parameters.
-sums: (2, 2, k) that both threads have, `apart` from each other: the halves of the logits, and of
-the next ones.  spare: (2,), for what another thread tells.
+G (CHUNK, CHUNK), X (CHUNK, d), whose rows are X_row apart, and T = X^T, zero where there is no
+number; both with room for whole vectors of d.  logits, slopes: (k,), padded to `wide`.  late: where
+slopes lie, or room for those of the output layer's own parameters.  sums: (2, 2, k) that both
+threads have, `apart` from each other: the halves of the logits, and of the next ones.  spare: (2,),
+for what another thread tells.
 half: of the width, what comes first in the sums; a single thread takes both halves.
 activate, slope: addresses.  b, c: 0 without biases, where zeros lie.
 """
@@ -63,14 +65,13 @@ def train_samples(
 @inner
 def _gather(S, job, part, X, rows):
     """X, T, Z and G of a chunk."""
+    numbers, d, row, vectors = vector(X, 0, X.size), part.d, part.X_row, CHUNK // simd.lanes(S)
     for s in range(rows.size):
-        for j in range(part.d):
-            S[part.X + s * part.d + j] = X[rows[s], j]
-            S[part.T + j * CHUNK + s] = X[rows[s], j]
-    vectors = CHUNK // simd.lanes(S)
-    call(job.multiply, (S, rows.size, part.width, part.d, part.X, part.d, 1, part.W, part.row,
+        copy_row(numbers, rows[s] * d, d, S, part.X + s * row, row)
+    call(job.transpose, (S, CHUNK, row, part.X, row, part.T, CHUNK))
+    call(job.multiply, (S, rows.size, part.width, d, part.X, row, 1, part.W, part.row,
                         part.Z, part.row, part.b, 0))  # fmt: skip
-    call(job.multiply, (S, rows.size, vectors, part.d, part.X, part.d, 1, part.T, CHUNK,
+    call(job.multiply, (S, rows.size, vectors, d, part.X, row, 1, part.T, CHUNK,
                         part.G, CHUNK, job.one if part.b else 0, 0))  # fmt: skip
 
 

@@ -21,7 +21,7 @@ class Samples(Trainer):
         room, d, k = self.room, plan.sizes[0], plan.sizes[-1]
         self.parts = parts = np.zeros(len(plan.dual_columns), cpu_dual.PART)
         row = room.width(room.lanes * max(width for _, _, width in plan.dual_columns))
-        wide = -(-k // room.lanes) * room.lanes
+        wide, X_row = (-(-size // room.lanes) * room.lanes for size in (k, d))
         room.take(max(row, CHUNK, k))  # the zeros
         self.job["one"] = room.take(CHUNK)
         sums = room.take(k)
@@ -31,7 +31,7 @@ class Samples(Trainer):
         ):
             sizes = {
                 "W": d * row, "V": k * row, "Z": CHUNK * row, "D": CHUNK * row, "z": row,
-                "G": CHUNK * CHUNK, "X": 0 if plan.is_sparse else CHUNK * d, "T": d * CHUNK,
+                "G": CHUNK * CHUNK, "X": 0 if plan.is_sparse else CHUNK * X_row, "T": X_row * CHUNK,
                 "logits": wide, "slopes": wide, "spare": 2,
             }  # fmt: skip
             for name, size in sizes.items():
@@ -43,7 +43,7 @@ class Samples(Trainer):
             part["thread"], part["threads"], part["sums"] = thread, len(parts), sums
             part["first"], part["columns"], part["width"], part["row"] = first, columns, width, row
             part["half"], part["d"], part["k"] = plan.dual_half, d, k
-            part["wide"], part["apart"] = wide, apart
+            part["wide"], part["apart"], part["X_row"] = wide, apart, X_row
             for field, function in plan.layer_functions(plan.activations[0]).items():
                 part[field] = address(*function)
         self._masks = np.zeros((len(parts), d), np.uint64)

@@ -31,7 +31,7 @@ def compressed(blocks: Iterable[Array], n: int, expected: int) -> Sparse:
     for block in blocks:
         needed = starts[done] + block.size + simd.BYTES  # nonzero() writes whole vectors
         if needed > len(values):
-            room = max(needed, expected + expected // 32 + 2 * block.size, 2 * len(values))
+            room = max(needed, expected + expected // 16 + 2 * block.size, 2 * len(values))
             columns = _longer(columns, room, np.int32)
             values = _longer(values, room, block.dtype)
         compress(writable(block), starts[done:], columns, values)

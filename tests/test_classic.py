@@ -240,6 +240,23 @@ def test_the_book_s_rule_is_the_formulas(
     np.testing.assert_allclose(history.loss, losses, rtol=1e-12)
 
 
+@pytest.mark.parametrize(("loss", "sizes"), [("textbook", [6, 5, 4]), ("perceptron", [6, 4])])
+def test_the_old_rules_are_the_same_on_every_device(
+    loss: str, sizes: list[int], device: str
+) -> None:
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(40, 6)), rng.integers(0, 2, (40, 4)).astype(float)
+    output = "step" if loss == "perceptron" else "sigmoid"
+    nets = [fastnn.MLP(sizes, "sigmoid", output, dtype="float64", device=name, seed=0)
+            for name in ("cpu", device)]  # fmt: skip
+    for net in nets:
+        net.fit(X, Y, loss=loss, optimizer=fastnn.SGD(0.1), batch_size=7, epochs=3,
+                execution="layers")  # fmt: skip
+
+    for name, p in nets[0].get_params_dict().items():
+        np.testing.assert_allclose(nets[1].get_params_dict()[name], p, rtol=0, atol=1e-12)
+
+
 def _book_epoch(weights: list[Array], X: Array, T: Array, lr: float, batch_size: int) -> float:
     """Rashid (2016), with more hidden layers; half the squared error per row."""
     total = 0.0

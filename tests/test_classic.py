@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -369,6 +370,37 @@ def test_the_iris_network_steps_by_the_formulas() -> None:
         W1, b1 = W1 - 0.02 * X.T @ D1, b1 - 0.02 * D1.sum(axis=0)
     np.testing.assert_allclose(network.predict(X), sigmoid(sigmoid(X @ W1 + b1) @ W2 + b2),
                                rtol=0, atol=1e-12)  # fmt: skip
+
+
+def test_the_iris_network_learns_from_a_table_of_one_hot_labels(tmp_path: Path) -> None:
+    flowers, species = fastnn.datasets.load_iris()
+    names = ["setosa", "virginica", "versicolor"]
+    Y = fastnn.datasets.one_hot(species, 3)[:, [0, 2, 1]].astype(int)
+    header = "sepal_length,sepal_width,petal_length,petal_width," + ",".join(names)
+    lines = [
+        ",".join(map(str, [*x, *y])) for x, y in zip(flowers.tolist(), Y.tolist(), strict=True)
+    ]
+    (tmp_path / "iris.csv").write_text("\n".join([header, *lines]))
+
+    X, T = fastnn.datasets.load_csv(tmp_path / "iris.csv", target=names)
+    network = IrisNetwork(4, 5, 3, 8000, 0.2, seed=0)
+    network.train(fastnn.datasets.scale_minmax(X), T)
+
+    np.testing.assert_array_equal(T, Y)
+    answers = network.predict(fastnn.datasets.scale_minmax(X)).argmax(axis=1)
+    assert np.mean(answers == Y.argmax(axis=1)) > 0.97
+
+
+def test_mnist_s_csv_form_has_the_label_first(tmp_path: Path) -> None:
+    X, y = fastnn.datasets.load_digits()
+    lines = [",".join(map(str, [label, *row])) for label, row in zip(y[:50], X[:50].astype(int),
+                                                                     strict=True)]  # fmt: skip
+    (tmp_path / "digits.csv").write_text("\n".join(lines))
+
+    pixels, labels = fastnn.datasets.load_csv(tmp_path / "digits.csv", target=0)
+
+    np.testing.assert_array_equal(pixels, X[:50])
+    np.testing.assert_array_equal(labels, y[:50])
 
 
 def test_an_iris_network_that_has_not_learned_says_so() -> None:

@@ -194,12 +194,15 @@ huber = _sum_of_losses(scalars.huber_loss, scalars.huber_slope)
 def hits(Z, y, out):
     one, zero = out.dtype.type(1), out.dtype.type(0)
     for i in range(Z.shape[0]):
-        named = 0
         if Z.shape[1] == 1:
-            named = 1 if Z[i, 0] > zero else 0
-        for j in range(1, Z.shape[1]):
-            named = j if Z[i, j] > Z[i, named] else named
-        out[i] = one if named == y[i] else zero
+            out[i] = one if y[i] == (1 if Z[i, 0] > zero else 0) else zero
+            continue
+        z, better = Z[i, y[i]], 0  # the first of equals is named
+        for j in range(y[i]):
+            better += Z[i, j] >= z
+        for j in range(y[i] + 1, Z.shape[1]):
+            better += Z[i, j] > z
+        out[i] = zero if better else one
 
 
 @jit

@@ -1,7 +1,5 @@
 """One sigmoid neuron learns one number."""
 
-from matplotlib import pyplot
-
 from fastnn.classic import Neuron
 
 neuron = Neuron(activation="sigmoid", learning_rate=0.1, seed=0)
@@ -19,12 +17,18 @@ for epoch in range(100):
     loss = (y - y_pred) ** 2
     neuron.backward(x, y, y_pred)
     if epoch % 20 == 0:
-        print(f"epoch {epoch:2}: loss {loss:.6f}")
+        print(f"epoch {epoch + 1:2}: loss {loss:.1e}")
 
-# Another target, another neuron, and the curve of its losses.
+# Another target, another neuron.  In the end a step is too small to change w or b.
+neuron = Neuron(seed=0)
+neuron.train(1, 0.32)
+print(f"forward(1) = {neuron.forward(1):.15g}, off by {abs(neuron.forward(1) - 0.32):.0e}")
+
+# The curve of the losses; it needs matplotlib.
 neuron = Neuron(seed=0)
 neuron.train(1, 0.32, epochs=1000, show=True)
+
+from matplotlib import pyplot  # noqa: E402
+
 pyplot.savefig("neuron.png")
 print("neuron.png shows how the loss fell")
-neuron.train(1, 0.32)
-print(f"forward(1) = {neuron.forward(1):.15f}")

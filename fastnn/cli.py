@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import fastnn
 from fastnn import commands
 from fastnn.errors import CheckpointError, DataError, DeviceError, DivergenceError, FastnnError
-from fastnn.losses import NAMES
+from fastnn.losses import NAMES, STRAIGHT
 from fastnn.optimizers import BY_NAME
 from fastnn_kernels.face import ELEMENTWISE
 
@@ -99,7 +99,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--momentum", type=float, metavar="X", help="in [0, 1)")
     add("--weight-decay", type=float, metavar="X", help="default: 0")
     add("--dropout", type=float, metavar="X", help="of the hidden layers, in [0, 1)")
-    add("--loss", choices=NAMES, metavar="NAME", help=", ".join(NAMES))
+    losses = [name for name in NAMES if name not in STRAIGHT]  # whose outputs no workload has
+    add("--loss", choices=losses, metavar="NAME", help=", ".join(losses))
     add("--target", nargs="+", metavar="COLUMN",
         help="of a CSV file: what to predict, by name or index (default: the last)")  # fmt: skip
     add("--epochs", type=int, metavar="N")

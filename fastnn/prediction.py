@@ -33,7 +33,7 @@ CALL = 20e-6  # the layers' seconds for a call, beside those for operations
 def is_worth_compiling(net: "MLP", head: str, rows: int) -> bool:
     """Whether to compile for so many rows more, as fastnn.compiling has it."""
     seconds = CALL + 2 * net.layout.count * rows / LAYERS
-    return compiling.is_worth((net.sizes, head), seconds)
+    return compiling.is_worth((net.architecture, net.dtype.char, head), seconds)
 
 
 def prediction(net: "MLP", head: str, may_compile: bool = False) -> "Prediction | None":

@@ -1,6 +1,8 @@
 """The textbook machines: what their readers know, and the formulas written out beside them."""
 
+import copy
 import math
+import pickle
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ from fastnn.errors import (
     ArgumentError,
     ConvergenceWarning,
     DataError,
+    DivergenceError,
     DTypeError,
     NotFittedError,
     ShapeError,
@@ -211,8 +214,7 @@ def test_a_neuron_shows_how_it_learns(capsys: Any) -> None:
     losses = Neuron(seed=0).train(3, 0.7, epochs=250, show=True)
 
     said = capsys.readouterr().out.splitlines()
-    assert [line.split(":")[0].split() for line in said] == [["epoch", n] for n in
-                                                            ("1", "101", "201")]  # fmt: skip
+    assert [line.split(":")[0].split()[1] for line in said] == ["1", "101", "201", "250"]
     assert float(said[1].split()[-1]) == pytest.approx(losses[100], rel=0.01)
     (line,) = pyplot.gca().get_lines()
     np.testing.assert_array_equal(line.get_ydata(), losses)
@@ -300,7 +302,7 @@ def test_one_by_one_is_as_in_rows(threads: str, monkeypatch: pytest.MonkeyPatch)
 def test_rows_that_wait_are_learned_before_others_and_when_there_are_many(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("fastnn.classic.neural_network.WAITING", 7 * 10)  # 10 rows of 3 + 4
+    monkeypatch.setattr("fastnn.classic.neural_network.ROOM", 7 * 10)  # 10 rows of 3 + 4
     network = NeuralNetwork(3, 5, 4, 0.3, seed=0)
     steps = []
     for k in range(25):
@@ -310,6 +312,115 @@ def test_rows_that_wait_are_learned_before_others_and_when_there_are_many(
 
     assert steps == [10 * (k // 10) for k in range(1, 26)]
     assert network._net.steps == 27
+
+
+def _step(network: NeuralNetwork, rng: np.random.Generator) -> tuple[Array, Array]:
+    x, t = rng.random(4), rng.random(2)
+    network.train(x, t)
+    return x, t
+
+
+@pytest.mark.parametrize("look", [
+    lambda n: n.query([1, 2, 3, 4]), lambda n: n.wih, lambda n: n.who, lambda n: n.net,
+    lambda n: setattr(n, "learning_rate", 0.3), lambda n: setattr(n, "wih", n.wih),
+    lambda n: n.train(np.ones((2, 4)), np.ones((2, 2)) / 2), pickle.dumps, copy.copy, copy.deepcopy,
+    lambda n: n.query,
+])  # fmt: skip
+@pytest.mark.parametrize("count", [1, 7, 30])
+def test_rows_that_wait_are_learned_in_their_order_whoever_looks(look: Any, count: int) -> None:
+    rng = np.random.default_rng(0)
+    network, twin = (NeuralNetwork(4, 5, 2, 0.3, seed=0) for _ in range(2))
+
+    for _ in range(3):
+        rows = [_step(network, rng) for _ in range(count)]
+        look(network)
+        twin.train(*map(np.array, zip(*rows, strict=True)))
+        look(twin)
+
+    np.testing.assert_allclose(network.wih, twin.wih, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(network.who, twin.who, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("duplicate", [
+    copy.copy, copy.deepcopy, lambda n: pickle.loads(pickle.dumps(n)),
+])  # fmt: skip
+def test_copies_go_on_alone(duplicate: Any) -> None:
+    rng = np.random.default_rng(0)
+    for machine in (NeuralNetwork(4, 5, 2, 0.3, seed=0), Perceptron(seed=0), Neuron(seed=0),
+                    IrisNetwork(4, 5, 3, 5, 0.1, seed=0)):  # fmt: skip
+        if isinstance(machine, NeuralNetwork):
+            _step(machine, rng)
+        twin = duplicate(machine)
+        np.testing.assert_array_equal(twin.net.params, machine.net.params)
+        assert twin.learning_rate == machine.learning_rate
+        assert len(pickle.dumps(machine)) < 10_000
+    network = NeuralNetwork(4, 5, 2, 0.3, seed=0)
+    other = duplicate(network)
+    _step(network, rng)
+    assert (other._waiting, len(network._waiting)) == ([], 1)
+
+
+def test_ctrl_c_leaves_the_rows_that_are_not_learned(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, twin = (NeuralNetwork(4, 5, 2, 0.3, seed=0) for _ in range(2))
+    for each in (network, twin):
+        rng = np.random.default_rng(0)
+        for _ in range(50):
+            _step(each, rng)
+    fit = fastnn.MLP.fit
+
+    def interrupted(net: Any, X: Array, Y: Array, **named: Any) -> None:
+        fit(net, X[:20], Y[:20], **named)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(fastnn.MLP, "fit", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            network.query([1, 2, 3, 4])
+
+    assert network._net.steps == 20
+    np.testing.assert_allclose(network.wih, twin.wih, rtol=0, atol=1e-12)
+
+
+def test_rows_that_make_it_diverge_are_forgotten() -> None:
+    network = NeuralNetwork(2, 2, 1, 1e308, seed=0)
+    before = network.wih
+    for k in range(30):
+        network.train([1e3, 1], [k % 2])
+
+    with pytest.raises(DivergenceError):
+        network.query([1, 2])
+
+    np.testing.assert_array_equal(network.wih, before)
+
+
+def test_a_step_that_diverges_is_not_made() -> None:
+    gate = Perceptron(learning_rate=1e308, seed=0)
+    before = gate.weights
+
+    with pytest.raises(DivergenceError, match="try a smaller learning rate"):
+        gate.learn([[1, 1], [10, 10]], [1, 0])
+
+    np.testing.assert_array_equal(gate.weights, before)
+    assert gate.net.steps == 0
+
+
+def test_a_learning_rate_that_is_set_is_for_what_comes() -> None:
+    network, neuron, gate = NeuralNetwork(2, 2, 1, 0.9, seed=0), Neuron(seed=0), Perceptron(seed=0)
+    network.train([1, 0], [1])
+    network.learning_rate = 1e-9
+    moved = network.wih
+    network.train([1, 0], [1])
+    np.testing.assert_allclose(network.wih, moved, rtol=0, atol=1e-9)
+    assert np.abs(moved - NeuralNetwork(2, 2, 1, 0.9, seed=0).wih).max() > 1e-3
+
+    w = neuron.w
+    neuron.learning_rate = 1e-9
+    neuron.backward(1, 0.5, neuron.forward(1))
+    assert neuron.w == pytest.approx(w, abs=1e-8)
+
+    gate.weights, gate.threshold, gate.learning_rate = [1, 1], 0.5, 0.25
+    gate.learn([1, 0], 0)
+    assert (gate.weights.tolist(), gate.threshold) == ([0.75, 1], 0.75)
 
 
 def test_the_book_s_first_network_answers_as_in_the_book() -> None:
@@ -423,36 +534,57 @@ def _wrong() -> Iterator[Any]:
     network, iris = NeuralNetwork(3, 4, 2, 0.1, seed=0), IrisNetwork(4, 5, 3, 10, 0.1, seed=0)
     x, t = [0.1, 0.2, 0.3], [0.5, 0.5]
     Y = np.eye(3)
-    yield "a perceptron's inputs", lambda: gate.predict([1, 2, 3]), ShapeError, r"\(3,\), need 2"
-    yield "and weights", lambda: setattr(gate, "weights", [1]), ShapeError, "weights is .* need 2"
-    yield "its targets", lambda: gate.fit(CORNERS, [0, 1, 2, 0]), DataError, "2, need 0 or 1"
-    yield "too few", lambda: gate.fit(CORNERS, [0, 1]), ShapeError, "4 rows and the target 2"
-    yield "NaN", lambda: gate.learn([math.nan, 1], 1), DataError, "nan, need finite"
-    yield "words", lambda: gate.predict(["a", "b"]), DTypeError, "need real numbers"
-    yield "epochs", lambda: gate.fit(CORNERS, XOR, 0), ArgumentError, "max_epochs is 0"
-    yield "inputs", lambda: Perceptron(0), ArgumentError, "n_inputs is 0, need an integer"
-    yield "rate", lambda: Perceptron(2, -1), ArgumentError, "learning_rate is -1"
-    yield "activation", lambda: Neuron("tanh"), ArgumentError, "'tanh', need one of sigmoid"
-    yield "a neuron's rows", lambda: neuron.train([[1, 2]], 1), ShapeError, "need one number"
-    yield "y_pred", lambda: neuron.backward([1, 2], [1, 2], 1), ShapeError, "y_pred has 1 .* need 2"
-    yield "show", lambda: neuron.train(1, 1, show="yes"), ArgumentError, "show is 'yes'"  # type: ignore[arg-type]
-    yield "nodes", lambda: network.train(x[:2], t), ShapeError, r"\(2,\), need 3 numbers"
-    yield "targets", lambda: network.train(x, [0.5, 1.5]), DataError, "1.5, need 0 to 1"
-    yield "infinity", lambda: network.train([1, 2, math.inf], t), DataError, "NaN or infinity"
-    yield "a query", lambda: network.query([1]), ShapeError, "inputs is .* need 3 numbers"
-    yield "wih", lambda: setattr(network, "wih", np.ones((3, 5))), ShapeError, "wih is"
-    yield "hidden nodes", lambda: NeuralNetwork(3, 0, 2, 0.1), ArgumentError, "hidden_nodes is 0"
-    yield "rows", lambda: iris.train(np.ones((4, 4)), Y), ShapeError, "4 rows and the target 3"
-    yield "classes", lambda: iris.train(np.ones((3, 4)), Y * 2), DataError, "2, need 0 to 1"
-    yield "an epoch", lambda: IrisNetwork(4, 5, 3, 0.5, 0.1), ArgumentError, "num_epochs"  # type: ignore[arg-type]
+    nan, inf = math.nan, math.inf
+    for machine, call, error, message in (
+        (gate, lambda: gate.predict([1, 2, 3]), ShapeError, r"\(3,\), need 2"),
+        (gate, lambda: setattr(gate, "weights", [1]), ShapeError, r"weights is .* need \(2,\)"),
+        (gate, lambda: setattr(gate, "weights", [1, nan]), DataError, "weights has nan"),
+        (gate, lambda: setattr(gate, "threshold", [1, 2]), ShapeError, "need a number"),
+        (gate, lambda: gate.fit(CORNERS, [0, 1, 2, 0]), DataError, "has 2, need 0 or 1"),
+        (gate, lambda: gate.fit(CORNERS, [0, 1]), ShapeError, "4 rows and the target 2"),
+        (gate, lambda: gate.learn([nan, 1], 1), DataError, "x has nan, need finite"),
+        (gate, lambda: gate.predict(["a", "b"]), DTypeError, "need real numbers"),
+        (gate, lambda: gate.fit(CORNERS, XOR, 0), ArgumentError, "max_epochs is 0"),
+        (gate, lambda: setattr(gate, "learning_rate", 0), ArgumentError, "learning_rate is 0"),
+        (gate, lambda: Perceptron(0), ArgumentError, "n_inputs is 0, need an integer"),
+        (gate, lambda: Perceptron(2, -1), ArgumentError, "learning_rate is -1"),
+        (neuron, lambda: Neuron("tanh"), ArgumentError, "'tanh', need one of sigmoid"),
+        (neuron, lambda: neuron.train([[1, 2]], 1), ShapeError, "need one number"),
+        (neuron, lambda: neuron.train(1, 1.5), DataError, "1.5, need 0 to 1"),
+        (neuron, lambda: neuron.backward(1, 70, 0.5), DataError, "70, need 0 to 1"),
+        (neuron, lambda: neuron.backward(1, nan, 0.5), DataError, "y has nan"),
+        (neuron, lambda: neuron.backward(1, 0.5, inf), DataError, "y_pred has inf"),
+        (neuron, lambda: neuron.eval(1, nan), DataError, "y has nan"),
+        (neuron, lambda: neuron.backward([1, 2], [1, 0], 1), ShapeError, "y_pred has 1 .* need 2"),
+        (neuron, lambda: setattr(neuron, "b", [1, 2]), ShapeError, r"b is \(2,\), need a number"),
+        (neuron, lambda: neuron.train(1, 1, show="yes"), ArgumentError, "show is 'yes'"),  # type: ignore[arg-type]
+        (network, lambda: network.train(x[:2], t), ShapeError, r"inputs is \(2,\), need 3 numbers"),
+        (network, lambda: network.train(x, [0.5, 1.5]), DataError, "targets has 1.5, need 0 to 1"),
+        (network, lambda: network.train([1, 2, inf], t), DataError, "inputs has inf"),
+        (network, lambda: network.train([x, x, x], [0, 1, 1]), ShapeError, "one_hot"),
+        (network, lambda: network.query([1]), ShapeError, "inputs is .* need 3 numbers"),
+        (network, lambda: setattr(network, "wih", np.ones((3, 4))), ShapeError,
+         r"wih is \(3, 4\), need \(4, 3\)"),
+        (network, lambda: NeuralNetwork(3, 0, 2, 0.1), ArgumentError, "hidden_nodes is 0"),
+        (iris, lambda: iris.train(np.ones((4, 4)), Y), ShapeError, "X has 4 rows and Y 3"),
+        (iris, lambda: iris.train(np.ones((3, 4)), Y * 2), DataError, "2, need 0 to 1"),
+        (iris, lambda: iris.train(np.ones((3, 4)), [0, 1, 2]), ShapeError, "one_hot"),
+        (iris, lambda: IrisNetwork(4, 5, 3, 0.5, 0.1), ArgumentError, "num_epochs"),  # type: ignore[arg-type]
+    ):  # fmt: skip
+        yield pytest.param(machine, call, error, message, id=message)
 
 
-@pytest.mark.parametrize("case", list(_wrong()), ids=lambda case: case[0])
-def test_what_is_wrong_is_named_and_changes_nothing(case: Any) -> None:
-    _, call, error, message = case
+@pytest.mark.parametrize(("machine", "call", "error", "message"), list(_wrong()))
+def test_what_is_wrong_is_named_and_changes_nothing(
+    machine: Any, call: Any, error: type[Exception], message: str
+) -> None:
+    before = machine.net.params.copy(), machine.learning_rate
 
     with pytest.raises(error, match=message):
         call()
+
+    np.testing.assert_array_equal(machine.net.params, before[0])
+    assert machine.learning_rate == before[1]
 
 
 def test_a_wrong_row_among_those_that_wait_is_not_learned() -> None:

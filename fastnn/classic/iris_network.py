@@ -4,18 +4,22 @@ from typing import Any
 
 from fastnn.backend import Array
 from fastnn.checks import count
-from fastnn.classic.rows import check_targets, pairs, rows
+from fastnn.classic.machine import Machine
+from fastnn.classic.rows import check_reachable, pairs, rows
 from fastnn.errors import NotFittedError
 from fastnn.history import History
 from fastnn.network import MLP
 from fastnn.optimizers import SGD
 
 
-class IrisNetwork:
+class IrisNetwork(Machine):
     """Sigmoid twice, weights and biases from [0, 1), drawn by seed.
 
     Trained by full batches on half the squared error, its gradient summed over the rows.
+    learning_rate and num_epochs may be set; net is the MLP behind it.
     """
+
+    loss = "squared_error"
 
     def __init__(
         self, input_neurons: int, hidden_neurons: int, output_neurons: int, num_epochs: int,
@@ -23,19 +27,20 @@ class IrisNetwork:
     ) -> None:  # fmt: skip
         names = ("input_neurons", "hidden_neurons", "output_neurons")
         sizes = [*map(count, names, (input_neurons, hidden_neurons, output_neurons))]
-        self.num_epochs, self.optimizer = count("num_epochs", num_epochs), SGD(learning_rate)
-        self.net = MLP(sizes, "sigmoid", "sigmoid", init="uniform", dtype="float64", device="cpu",
-                       seed=seed)  # fmt: skip
+        self.num_epochs = count("num_epochs", num_epochs)
+        net = MLP(sizes, "sigmoid", "sigmoid", init="uniform", dtype="float64", device="cpu",
+                  seed=seed)  # fmt: skip
+        super().__init__(net, learning_rate)
 
     def train(self, X: Any, Y: Any) -> History:
         """num_epochs steps on X (n, input_neurons), Y (n, output_neurons) in 0..1; what was seen.
 
         Raises ShapeError, DTypeError, DataError.
         """
-        X, Y = pairs(X, self.net.sizes[0], Y, self.net.sizes[-1])
-        check_targets(Y, (Y >= 0) & (Y <= 1), "0 to 1, which a sigmoid can give")
+        X, Y = pairs(X, "X", self.net.sizes[0], Y, "Y", self.net.sizes[-1])
+        check_reachable(Y, "Y")
         return self.net.fit(
-            X, Y, loss="squared_error", reduction="sum", optimizer=self.optimizer,
+            X, Y, loss=self.loss, reduction="sum", optimizer=SGD(self.learning_rate),
             epochs=self.num_epochs, batch_size=None,
         )  # fmt: skip
 

@@ -6,7 +6,8 @@ import numpy as np
 
 from fastnn.backend import Array
 from fastnn.checks import choice, flag
-from fastnn.classic.rows import pairs, rows
+from fastnn.classic.machine import Machine
+from fastnn.classic.rows import check_reachable, exactly, pairs, rows
 from fastnn.errors import ShapeError
 from fastnn.history import History
 from fastnn.layers import TrainedDense
@@ -19,19 +20,22 @@ from fastnn.plots.figures import show as show_picture
 EVERY = 100  # epochs, of which one is printed
 
 
-class Neuron:
+class Neuron(Machine):
     """f(w x + b), f sigmoid, relu or identity; w and b begin in [0, 1), drawn by seed.
 
-    x and y are numbers, or arrays (n,) of them that count alike.
+    They may be set, as learning_rate may; net is the MLP behind them.  x and y are numbers, or
+    arrays (n,) of them that count alike; of a sigmoid y is in 0..1.
     """
+
+    loss = "mean_squared_error"
 
     def __init__(
         self, activation: str = "sigmoid", learning_rate: float = 0.1, seed: int | None = None
     ) -> None:
         choice("activation", activation, ["sigmoid", "relu", "identity"])
-        self.optimizer = SGD(learning_rate)
-        self.net = MLP([1, 1], output=activation, init="uniform", dtype="float64", device="cpu",
-                       seed=seed)  # fmt: skip
+        net = MLP([1, 1], output=activation, init="uniform", dtype="float64", device="cpu",
+                  seed=seed)  # fmt: skip
+        super().__init__(net, learning_rate)
 
     @property
     def w(self) -> float:
@@ -40,7 +44,7 @@ class Neuron:
 
     @w.setter
     def w(self, value: Any) -> None:
-        self.net.set_params_dict({"W1": rows(value, "w", 1), "b1": self.net.biases[0]})
+        self.net.weights[0][0, 0] = exactly(value, "w", ())
 
     @property
     def b(self) -> float:
@@ -49,7 +53,7 @@ class Neuron:
 
     @b.setter
     def b(self, value: Any) -> None:
-        self.net.set_params_dict({"W1": self.net.weights[0], "b1": rows(value, "b", 1)[0]})
+        self.net.biases[0][0] = exactly(value, "b", ())
 
     def forward(self, x: Any) -> Any:
         """The prediction for x.  Raises ShapeError, DTypeError, DataError."""
@@ -58,7 +62,7 @@ class Neuron:
 
     def backward(self, x: Any, y: Any, y_pred: Any) -> None:
         """One step down the loss (y - y_pred)^2, where y_pred is what forward(x) has given."""
-        X, Y = pairs(x, 1, y, 1)
+        X, Y = self._checked(x, y)
         A = rows(y_pred, "y_pred", 1)
         if len(A) != len(X):
             raise ShapeError(f"y_pred has {len(A)} numbers, need {len(X)}, as x has")
@@ -69,8 +73,7 @@ class Neuron:
         seen, backprop = layer.forward(X)
         seen[...] = A
         backprop(2 * (A - Y) / len(X))
-        state = self.optimizer.state(net.params.size, net.backend)
-        self.optimizer.begin(net.params, gradient, state, net.params, net.backend)(0)
+        SGD(self.learning_rate).begin(net.params, gradient, {}, net.params, net.backend)(0)
 
     def train(
         self, x: Any, y: Any, epochs: int = 10_000, target_loss: float = 0.0, show: bool = False
@@ -78,13 +81,13 @@ class Neuron:
         """Step down the loss (y - forward(x))^2 until it is target_loss; the losses, which are
         as each epoch met them.
 
-        show: print every hundredth epoch, and draw the curve (matplotlib).
+        show: print every hundredth epoch and the last, and draw the curve (matplotlib).
         """
-        X, Y = pairs(x, 1, y, 1)
+        X, Y = self._checked(x, y)
         if flag("show", show):
             check_library()  # before there is anything to lose
         history = self.net.fit(
-            X, Y, loss="mean_squared_error", optimizer=self.optimizer, epochs=epochs,
+            X, Y, loss=self.loss, optimizer=SGD(self.learning_rate), epochs=epochs,
             batch_size=None, shuffle=False, target_loss=target_loss, progress=False,
         )  # fmt: skip
         if show:
@@ -93,13 +96,20 @@ class Neuron:
 
     def eval(self, x: Any, y: Any) -> Any:
         """How near forward(x) is to y: 100 min(|y|, |p|) / max(|y|, |p|), in percent."""
-        Y, P = np.abs(pairs(y, 1, self.forward(x), 1))
+        X, Y = pairs(x, "x", 1, y, "y", 1)
+        Y, P = np.abs(Y), np.abs(self.net.predict(X))
         least, most = np.minimum(Y, P)[:, 0], np.maximum(Y, P)[:, 0]
         percent: Array = 100 * np.divide(least, most, out=np.ones_like(most), where=most > 0)
         return float(percent[0]) if np.ndim(x) == 0 else percent
 
+    def _checked(self, x: Any, y: Any) -> tuple[Array, Array]:
+        X, Y = pairs(x, "x", 1, y, "y", 1)
+        if self.net.output == "sigmoid":
+            check_reachable(Y, "y")
+        return X, Y
+
 
 def _show(history: History) -> None:
-    for epoch in range(0, len(history), EVERY):
+    for epoch in sorted({*range(0, len(history), EVERY), len(history) - 1}):
         print(f"epoch {epoch + 1:>6,}: loss {history.loss[epoch]:.3g}")
     show_picture(lambda ax: learning_curve(history, ax, loss="mean_squared_error"))

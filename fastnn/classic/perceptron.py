@@ -7,47 +7,50 @@ import numpy as np
 
 from fastnn.backend import Array
 from fastnn.checks import count
-from fastnn.classic.rows import check_targets, pairs, rows
-from fastnn.errors import ConvergenceWarning
+from fastnn.classic.machine import Machine
+from fastnn.classic.rows import exactly, pairs, rows
+from fastnn.errors import ConvergenceWarning, DataError
 from fastnn.network import MLP
 from fastnn.optimizers import SGD
 
 FIRST = 100  # epochs of a fit's first call; each one after has ten times as many
 
 
-class Perceptron:
+class Perceptron(Machine):
     """1 where x . weights > threshold, else 0.  Rosenblatt (1958).
 
-    weights (n_inputs,) and threshold begin in [0, 1), drawn by seed, and may be set.
+    weights (n_inputs,) and threshold begin in [0, 1), drawn by seed, and may be set, as
+    learning_rate may; net is the MLP behind it.
     """
+
+    loss = "perceptron"
 
     def __init__(
         self, n_inputs: int = 2, learning_rate: float = 0.01, seed: int | None = None
     ) -> None:
-        self.n_inputs, self.optimizer = count("n_inputs", n_inputs), SGD(learning_rate)
-        self.net = MLP([self.n_inputs, 1], output="step", init="uniform", dtype="float64",
-                       device="cpu", seed=seed)  # fmt: skip
-        self.threshold = float(self.net.biases[0][0])
+        self.n_inputs = count("n_inputs", n_inputs)
+        net = MLP([self.n_inputs, 1], output="step", init="uniform", dtype="float64", device="cpu",
+                  seed=seed)  # fmt: skip
+        super().__init__(net, learning_rate)
+        self.threshold = float(net.biases[0][0])
 
     @property
     def weights(self) -> Array:
-        """(n_inputs,), what each input counts for; a view."""
-        return self.net.weights[0][:, 0]
+        """(n_inputs,), what each input counts for; a copy."""
+        return self.net.weights[0][:, 0].copy()
 
     @weights.setter
     def weights(self, values: Any) -> None:
-        (row,) = rows(values, "weights", self.n_inputs)
-        self.net.set_params_dict({"W1": row[:, None], "b1": self.net.biases[0]})
+        self.net.weights[0][:, 0] = exactly(values, "weights", (self.n_inputs,))
 
     @property
     def threshold(self) -> float:
         """What x . weights must exceed."""
-        return -float(self.net.biases[0][0])
+        return 0.0 - float(self.net.biases[0][0])
 
     @threshold.setter
     def threshold(self, value: Any) -> None:
-        ((number,),) = rows(value, "threshold", 1)
-        self.net.set_params_dict({"W1": self.net.weights[0], "b1": [-number]})
+        self.net.biases[0][0] = -exactly(value, "threshold", ())
 
     def predict(self, x: Any) -> Any:
         """0 or 1 for x (n_inputs,), or (n,) of them for rows.  Raises ShapeError, DataError."""
@@ -57,7 +60,7 @@ class Perceptron:
     def learn(self, x: Any, target: Any) -> None:
         """Move the weights by -error x lr and the threshold by +error lr, where error is
         prediction - target, for one input or for rows, one after another."""
-        self._epochs(*self._checked(x, target), 1)
+        self._learn(*self._checked(x, target))
 
     def fit(self, X: Any, y: Any, max_epochs: int = 10_000) -> int:
         """Learn the rows X (n, n_inputs), y (n,) in turn until all are right; the epochs used.
@@ -67,7 +70,10 @@ class Perceptron:
         X, Y = self._checked(X, y)
         used, epochs, most = 0, FIRST, count("max_epochs", max_epochs)
         while used < most:
-            losses = self._epochs(X, Y, min(epochs, most - used))
+            losses = self.net.fit(
+                X, Y, loss=self.loss, optimizer=SGD(self.learning_rate),
+                epochs=min(epochs, most - used), batch_size=1, shuffle=False, progress=False,
+            ).loss  # fmt: skip
             clean = np.flatnonzero(np.equal(losses, 0))  # after one without an error none has any
             if clean.size:
                 return max(1, used + int(clean[0]))
@@ -81,13 +87,9 @@ class Perceptron:
             )  # fmt: skip
         return most
 
-    def _epochs(self, X: Array, Y: Array, epochs: int) -> list[float]:
-        return self.net.fit(
-            X, Y, loss="perceptron", optimizer=self.optimizer, epochs=epochs, batch_size=1,
-            shuffle=False, progress=False,
-        ).loss  # fmt: skip
-
     def _checked(self, x: Any, target: Any) -> tuple[Array, Array]:
-        X, Y = pairs(x, self.n_inputs, target, 1)
-        check_targets(Y, (Y == 0) | (Y == 1), "0 or 1")
+        X, Y = pairs(x, "x", self.n_inputs, target, "the target", 1)
+        good = (Y == 0) | (Y == 1)
+        if not good.all():
+            raise DataError(f"the target has {Y[~good][0]:g}, need 0 or 1")
         return X, Y

@@ -10,7 +10,7 @@ from fastnn.inputs import checked_array
 
 
 def rows(values: Any, name: str, width: int) -> Array:
-    """values, one sample of `width` numbers or rows of them, as (n, width).
+    """values, one sample of `width` finite numbers or rows of them, as (n, width).
 
     Raises ShapeError, DTypeError, DataError.
     """
@@ -20,18 +20,41 @@ def rows(values: Any, name: str, width: int) -> Array:
     if array.ndim != 2 or array.shape[1] != width or not len(array):
         what = "one number" if width == 1 else f"{width} numbers"
         raise ShapeError(f"{name} is {np.shape(values)}, need {what}, or rows of as many")
-    return array.astype(np.float64, copy=False)
+    return _finite(array, name)
 
 
-def pairs(x: Any, x_width: int, y: Any, y_width: int) -> tuple[Array, Array]:
+def exactly(values: Any, name: str, shape: tuple[int, ...]) -> Array:
+    """values as finite numbers of this shape.  Raises as `rows`."""
+    array = checked_array(values, name)
+    if array.shape != shape:
+        what = "a number" if shape == () else str(shape)
+        raise ShapeError(f"{name} is {array.shape}, need {what}")
+    return _finite(array, name)
+
+
+def pairs(
+    x: Any, x_name: str, x_width: int, y: Any, y_name: str, y_width: int
+) -> tuple[Array, Array]:
     """x and y as rows, a row of y for each of x.  Raises as `rows`."""
-    X, Y = rows(x, "x", x_width), rows(y, "the target", y_width)
+    X = rows(x, x_name, x_width)
+    if y_width > 1 and np.shape(y) == (len(X),) and len(X) > 1:
+        raise ShapeError(f"{y_name} is {np.shape(y)}, need ({len(X)}, {y_width}); labels become "
+                         f"rows by fastnn.datasets.one_hot(labels, {y_width})")  # fmt: skip
+    Y = rows(y, y_name, y_width)
     if len(X) != len(Y):
-        raise ShapeError(f"x has {len(X)} rows and the target {len(Y)}, need as many")
+        raise ShapeError(f"{x_name} has {len(X)} rows and {y_name} {len(Y)}, need as many")
     return X, Y
 
 
-def check_targets(Y: Array, good: Array, need: str) -> None:
-    """Raises DataError that tells the first target that is not good."""
-    if not good.all():
-        raise DataError(f"a target is {Y[~good][0]:g}, need {need}")
+def check_reachable(Y: Array, name: str) -> None:
+    """Raises DataError unless a sigmoid can give all of Y."""
+    if not (Y.min() >= 0 and Y.max() <= 1):
+        wrong = Y[(Y < 0) | (Y > 1)][0]
+        raise DataError(f"{name} has {wrong:g}, need 0 to 1, which a sigmoid can give")
+
+
+def _finite(array: Array, name: str) -> Array:
+    if not np.isfinite(array).all():
+        place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise DataError(f"{name} has {array[place]!s}, need finite numbers")
+    return array.astype(np.float64, copy=False)

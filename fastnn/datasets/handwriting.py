@@ -1,68 +1,93 @@
 """Handwriting: a picture of one digit as MNIST would show it.
 
 MNIST has white digits on black: each was scaled to fit 20 x 20 pixels with its proportions kept,
-and put into 28 x 28 with its centre of mass in the middle.  LeCun et al. (1998), Gradient-based
-learning applied to document recognition, III.A.
+and put into 28 x 28 so that its centre of mass is at pixel (14, 14), counted from 0.  LeCun et al.
+(1998), Gradient-based learning applied to document recognition, III.A.
 """
 
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
+from scipy import ndimage
 
 from fastnn.checks import flag
 from fastnn.errors import DataError, MissingLibraryError
-from fastnn.files import PathLike
+from fastnn.files import PathLike, open_regular
 
 Array = np.ndarray[Any, Any]
 
 SIDE, BOX = 28, 20  # pixels, of an image and of the digit in it
-INK = 0.2  # of the range of grey: from here on a pixel belongs to the digit
+INK = 0.4  # of the darkest: from here on a pixel is of a pen, and not of paper or of its shade
+SPECK = 0.05  # of the largest part in pixels: what has fewer is no part of the digit
+FAINT = 10  # of 255 between light and dark: in less there is nothing to be seen
 
 
 def load_image(path: PathLike, invert: bool | str = "auto") -> Array:
     """The picture as (784,) float32 from 0, the ground, to 1, as the rows of load_mnist are.
 
-    A picture of any size that Pillow reads, with one digit on an even ground.  invert: whether
-    it is dark on light; "auto" finds out by its border.
+    A picture of any size that Pillow reads, with one digit on a ground that is lighter or darker
+    all over.  Parts at the border and specks are left out.  invert: whether it is dark on light;
+    "auto" finds out.
 
     Raises DataError for what is no picture or is empty, ArgumentError, OSError, and
     MissingLibraryError without Pillow.
     """
-    ink = _grey(path)
+    with open_regular(path, DataError) as file:
+        grey = _grey(file, path)
+    ground = np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]]))
     if invert == "auto":
-        border = np.concatenate([ink[0], ink[-1], ink[:, 0], ink[:, -1]])
-        is_dark = np.median(border) > (ink.min() + ink.max()) / 2
+        is_dark = ground - grey.min() > grey.max() - ground
     else:
         is_dark = flag("invert", invert)
-    ink = ink.max() - ink if is_dark else ink - ink.min()
-    if ink.max() < 10:  # of 255
-        raise DataError(f"{path}: the picture is of one grey all over, need a digit on a ground")
-    return _centred(_scaled(_cropped(ink / ink.max()))).reshape(-1)
+    ink = np.maximum(ground - grey if is_dark else grey - ground, 0)
+    if ink.max() < FAINT:
+        than = "darker" if is_dark else "lighter"
+        raise DataError(f"{path}: nothing in the picture is {than} than its ground, need a digit")
+    return _centred(_scaled(_digit(ink / ink.max()))).reshape(-1)
 
 
-def _grey(path: PathLike) -> Array:
-    """(rows, columns) 0..255, what is transparent white."""
+def _grey(file: BinaryIO, path: PathLike) -> Array:
+    """(rows, columns) 0..255; what is transparent is white, or black if all would be."""
     try:
-        from PIL import Image, UnidentifiedImageError
+        from PIL import Image, ImageOps, UnidentifiedImageError
     except ImportError as error:
         raise MissingLibraryError(f"pictures are read by Pillow, which cannot be imported "
                                   f"({error}); try: pip install pillow") from error  # fmt: skip
-    with open(path, "rb") as file:  # what else the system says is about the pixels
-        try:
-            seen = Image.open(file).convert("RGBA")
-        except UnidentifiedImageError as error:
-            raise DataError(f"{path}: is no picture that Pillow reads, need PNG, JPEG or the "
-                            "like") from error  # fmt: skip
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise DataError(f"{path}: is a damaged picture ({error}), need a whole one") from error
-    ground = Image.new("RGBA", seen.size, "white")
-    return np.asarray(Image.alpha_composite(ground, seen).convert("L"), np.float64)
+    try:
+        seen = ImageOps.exif_transpose(Image.open(file))  # as a camera was held
+        deep = np.asarray(seen, np.float64) if seen.mode[0] in "IF" else None
+        seen = seen.convert("RGBA")
+    except UnidentifiedImageError as error:
+        raise DataError(f"{path}: is no picture that Pillow reads, need PNG, JPEG or the "
+                        "like") from error  # fmt: skip
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(f"{path}: is a damaged picture ({error}), need a whole one") from error
+    if deep is not None:  # of which RGBA would keep the darkest part alone
+        span = deep.max() - deep.min()
+        return np.asarray(255 * (deep - deep.min()) / (span or 1.0))
+    for ground in ("white", "black"):
+        under = Image.new("RGBA", seen.size, ground)
+        grey = np.asarray(Image.alpha_composite(under, seen).convert("L"), np.float64)
+        if np.ptp(grey) >= FAINT:
+            break
+    return grey
 
 
-def _cropped(ink: Array) -> Array:
-    """The smallest part with all that is not ground."""
-    rows, columns = (np.flatnonzero((ink > INK).any(axis=axis)) for axis in (1, 0))
-    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+def _digit(ink: Array) -> Array:
+    """The smallest part with the whole digit, and nothing else in it."""
+    parts, count = ndimage.label(ink > INK, np.ones((3, 3)))
+    sizes = np.bincount(parts.ravel(), minlength=count + 1)
+    sizes[0] = 0
+    inner = sizes.copy()
+    inner[np.unique([*parts[0], *parts[-1], *parts[:, 0], *parts[:, -1]])] = 0
+    if inner.any():  # else the digit itself reaches the border
+        sizes = inner
+    kept = np.isin(parts, np.flatnonzero(sizes >= SPECK * sizes.max()))
+    kept[parts == 0] = False
+    rows, columns = (np.flatnonzero(kept.any(axis=axis)) for axis in (1, 0))
+    place = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    soft = max(1, max(kept[place].shape) // BOX)  # as wide as the rim of a line may be
+    return np.where(ndimage.binary_dilation(kept, np.ones((3, 3)), soft), ink, 0)[place]
 
 
 def _scaled(ink: Array) -> Array:
@@ -82,8 +107,7 @@ def _centred(ink: Array) -> Array:
     places = []
     for axis, n in enumerate(ink.shape):
         mass = ink.sum(axis=1 - axis)
-        centre = (mass * (np.arange(n) + 0.5)).sum() / mass.sum()
-        first = min(max(round(SIDE / 2 - centre), 0), SIDE - n)
+        first = min(max(round(SIDE / 2 - mass @ np.arange(n) / mass.sum()), 0), SIDE - n)
         places.append(slice(first, first + n))
     image[tuple(places)] = ink / ink.max()
     return image

@@ -1,11 +1,12 @@
 """Regions: what a network of two inputs says, all over their plane."""
 
+import reprlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastnn.backend import Array
-from fastnn.errors import DataError, ShapeError
+from fastnn.errors import ArgumentError, DataError, ShapeError
 from fastnn.inputs import checked_array
 from fastnn.network import MLP
 from fastnn.plots.figures import BLUE, VERMILLION, axes_for
@@ -22,12 +23,16 @@ def decision_regions(net: MLP, X: Any, y: Any, ax: "Axes | None" = None) -> "Axe
     """The class that net names at each place, as a ground of its colour, and the rows X (n, 2) of
     the classes y (n,) above it, each with the marker of its class.
 
-    Raises ShapeError, DTypeError, DataError.
+    Raises ArgumentError, ShapeError, DTypeError, DataError.
     """
+    if not isinstance(net, MLP):
+        raise ArgumentError(f"net is {reprlib.repr(net)}, need an MLP; a classic machine's is .net")
     X, y = checked_array(X).astype(float), checked_array(y, "y")
     if net.sizes[0] != 2 or X.ndim != 2 or X.shape[1] != 2 or y.shape != X.shape[:1]:
         raise ShapeError(f"the network has {net.sizes[0]} inputs, X is {X.shape} and y {y.shape}, "
                          "need 2, (n, 2) and (n,)")  # fmt: skip
+    if not np.isfinite(X).all():
+        raise DataError("X has NaN or infinity, need finite numbers")
     classes = max(2, net.sizes[-1])
     if not np.isin(y, np.arange(classes)).all() or not len(y):
         raise DataError(f"y has other values than the classes 0 to {classes - 1}, need these")

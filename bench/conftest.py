@@ -1,6 +1,6 @@
 """What the benchmarks share: their options, the machine in the JSON, turns, and the loss check.
 
-pytest bench                      all, in two thirds of an hour; --quick in two minutes
+pytest bench                      all, in half an hour or more; --quick in a minute and a half
 pytest bench --benchmark-disable  each once on a few rows, untimed: that it runs, and learns
 """
 

@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from fastnn import compiling
 from fastnn.errors import ArgumentError
-from fastnn.fused import Fused, obstacles
+from fastnn.fused import Fused
 from fastnn.lanes import Lanes, fits
 from fastnn.layered import Layered
+from fastnn.parts import obstacles
 from fastnn.progress import Progress
+from fastnn.replayed import Replayed
 
 if TYPE_CHECKING:
     from fastnn.run import Run
@@ -32,17 +34,31 @@ def chosen(run: "Run", execution: str) -> Way:
     """The way of this name, or for "auto" the fused one if it can.  Raises ArgumentError."""
     if execution == "layers":
         return Layered(run)
-    missing = ", ".join(obstacles(run))
+    fused = Fused if run.net.device == "cpu" else Replayed
+    missing = ", ".join([*obstacles(run), *fused.obstacles(run)])
     if missing and execution == "fused":
         raise ArgumentError(f"execution='fused' cannot do {missing}; use 'layers' or 'auto'")
     if missing:
         _log.info("execution auto: layers, because fused cannot do %s", missing)
         return Layered(run)
+    if fused is Replayed:
+        return _on_gpu(run, execution)
     way = Lanes(run) if fits(run) else Fused(run)
     is_ready = execution == "fused" or way.plan.is_compiled
     if not is_ready and not compiling.is_worth(way.plan, way.layered_seconds):
         _log.info("execution auto: layers, because they take less time than compiling the fused "
                   "trainer would; 'fastnn doctor --compile' compiles it once")  # fmt: skip
         return Layered(run)
+    _log.info("execution %s: the fused trainer, %s", execution, way.plan)
+    return way
+
+
+def _on_gpu(run: "Run", execution: str) -> Way:
+    """The fused way by name only: on no GPU has it been measured yet."""
+    if execution == "auto":
+        _log.info("execution auto: layers, because on a GPU fused has not been measured yet; "
+                  "execution='fused' asks for it")  # fmt: skip
+        return Layered(run)
+    way = Replayed(run)
     _log.info("execution %s: the fused trainer, %s", execution, way.plan)
     return way

@@ -24,7 +24,9 @@ def density(rows: Rows) -> float:
 
 def are_squares_finite(rows: Rows) -> bool:
     """Whether products of two rows cannot overflow, nor their sums with other numbers."""
-    flat = (block.reshape(-1) for block in _blocks(rows))
+    is_here = rows.backend.device == "cpu"
+    blocks = _blocks(rows) if is_here else _blocks(rows, rows.backend.block(rows.X.shape[1]))
+    flat = (block.reshape(-1) for block in blocks)
     # More than the largest.  Not by BLAS, whose threads would hold a core for 25 ms afterwards.
     with np.errstate(over="ignore"):
         squares = sum(float(np.einsum("i,i", x, x)) for x in flat)
@@ -36,11 +38,12 @@ def compressed(rows: Rows, density: float) -> Any:
     """The rows, of about this density, as a fastnn_kernels.cpu_sparse.Sparse."""
     from fastnn_kernels import cpu_sparse  # brings in Numba
 
-    return cpu_sparse.compressed(_blocks(rows), len(rows), int(density * rows.X.size))
+    blocks = map(np.ascontiguousarray, _blocks(rows))
+    return cpu_sparse.compressed(blocks, len(rows), int(density * rows.X.size))
 
 
-def _blocks(rows: Rows) -> Iterator[Array]:
-    """All rows, scaled, so many at a time as stay in a core's cache."""
-    length = max(1, 2**16 // rows.X.shape[1])
+def _blocks(rows: Rows, length: int = 0) -> Iterator[Array]:
+    """All rows, scaled, so many at a time; or as many as stay in a core's cache."""
+    length = length or max(1, 2**16 // rows.X.shape[1])
     for start in range(0, len(rows), length):
-        yield np.ascontiguousarray(rows[start : start + length])
+        yield rows[start : start + length]

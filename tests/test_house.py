@@ -27,7 +27,7 @@ FLOORS = [
     ["schedules", "optimizers", "history", "progress", "checkpoint", "snapshots"],
     ["callbacks", "monitors", "settings", "interruption"],
     ["data", "evaluation"],
-    ["compiling", "layered", "sparsity", "fused", "lanes"],
+    ["compiling", "layered", "sparsity", "parts", "fused", "lanes", "replayed"],
     ["execution", "resuming", "run", "training", "prediction"],
     ["network", "loading"],
     ["gradients"],

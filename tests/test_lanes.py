@@ -16,7 +16,8 @@ from numba.core import config
 import fastnn
 from fastnn import fused, lanes, schedules
 from fastnn.errors import ArgumentError, DivergenceError
-from tests.test_fused import ADAPTIVE, ELEMENTWISE, ROOT, TOLERANCE, error, trained
+from tests.family import ADAPTIVE, ELEMENTWISE, TOLERANCE, error, trained
+from tests.test_fused import ROOT
 
 pytestmark = pytest.mark.skipif(bool(config.DISABLE_JIT), reason="nothing is compiled")
 

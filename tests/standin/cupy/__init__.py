@@ -67,6 +67,10 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801
         return self if self.base is None else self.base
 
     @property
+    def data(self) -> Any:
+        return SimpleNamespace(ptr=self.memory.ctypes.data)
+
+    @property
     def device(self) -> Any:
         return SimpleNamespace(id=self.ordinal)
 
@@ -223,5 +227,7 @@ empty_like = _made("empty_like")
 def stack(arrays: Any) -> ndarray:
     return ndarray(np.stack([_inside(a) for a in arrays]))
 
+
+from cupy.raw import RawModule  # noqa: E402, F401
 
 sys.modules[__name__].__dict__.update({"float32": np.float32, "float64": np.float64})

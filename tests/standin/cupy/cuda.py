@@ -79,6 +79,7 @@ class Device:
     def __init__(self, device: int | None = None) -> None:
         self.id = self.current() if device is None else device
         self.compute_capability = "90"
+        self.attributes = {"MaxSharedMemoryPerBlockOptin": 227 * 2**10}
 
     @classmethod
     def current(cls) -> int:
@@ -107,6 +108,7 @@ class Stream:
 
     def __init__(self, null: bool = False, non_blocking: bool = False) -> None:
         self.seen, self.arrived, self.pending = 0, list[Any](), list[Any]()
+        self.captured: Any = None
         self.made.append(self)
 
     def wait_event(self, event: "Event") -> None:
@@ -134,19 +136,32 @@ class Stream:
     def begin_capture(self) -> None:
         if self not in _current[1:]:
             raise CUDARuntimeError(900, "cudaErrorStreamCaptureUnsupported")
+        self.captured = list[Any]()
 
     def end_capture(self) -> "Graph":
-        return Graph()
+        captured, self.captured = self.captured, None
+        return Graph(captured)
+
+    def take(self, launch: Any) -> None:
+        """Do it, or keep it for the graph that is being captured."""
+        if self.captured is None:
+            launch()
+        else:
+            self.captured.append(launch)
 
 
 class Graph:
-    """What was captured was done at once, and is not done again."""
+    """Launches of raw kernels; all else that was captured was done at once, and is not again."""
+
+    def __init__(self, launches: list[Any]) -> None:
+        self.launches = launches
 
     def upload(self, stream: Any = None) -> None:
         pass
 
     def launch(self, stream: Any = None) -> None:
-        pass
+        for launch in self.launches:
+            launch()
 
 
 class Event:

@@ -1,0 +1,79 @@
+// Loss: from the logits of a few rows to their losses, hits and derivatives.
+
+// The sum of x over the LANES threads of a row; the largest.
+constexpr int LANES = THREADS / R;
+__device__ inline real total(real x) {
+#pragma unroll
+  for (int o = LANES / 2; o; o /= 2) x += __shfl_xor_sync(~0u, x, o);
+  return x;
+}
+__device__ inline real largest(real x) {
+#pragma unroll
+  for (int o = LANES / 2; o; o /= 2) {
+    const real other = __shfl_xor_sync(~0u, x, o);
+    x = other > x ? other : x;
+  }
+  return x;
+}
+
+struct Target { int row, label; real weight; };  // label: -1 where there are none
+
+__device__ inline Target target_of(const Job& job, int place) {
+  const int row = job.order[place];
+  return {row, job.labels ? int(job.labels[row]) : -1, job.weights ? job.weights[row] : job.weight};
+}
+
+// Z (N, R) becomes D = dloss/dZ of up to R rows, over `mean_of`.  LANES threads have a row; its loss and
+// hit go to `place`.  Of one that is not there D is 0.
+__device__ inline void set_loss(const Job& job, const Target& row, bool is_there, int place, real mean_of, real* Z) {
+  const int N = job.width[job.layers], f = job.f[job.layers], at = threadIdx.x / LANES, lane = threadIdx.x % LANES;
+  const bool is_softmax = f == SOFTMAX;
+  const int label = row.label;
+  const real w = is_there ? row.weight : 0, g = w / mean_of;
+  auto target = [&](int c) { return job.Y ? job.Y[(size_t)row.row * N + c] : real(c == label); };
+
+  real better = 0, top = 0, sum = 1;  // better: outputs that are named before the label
+  if (label >= 0 && N > 1)
+    for (int c = lane; c < N; c += LANES)
+      better += c < label ? Z[c * R + at] >= Z[label * R + at] : Z[c * R + at] > Z[label * R + at];
+  if (label >= 0 && N == 1) better = label != (Z[at] > 0);
+  better = total(better);
+  if (is_softmax) {
+    top = Z[at];
+    for (int c = lane; c < N; c += LANES) top = Z[c * R + at] > top ? Z[c * R + at] : top;
+    top = largest(top), sum = 0;
+    for (int c = lane; c < N; c += LANES) sum += exp(Z[c * R + at] - top);
+    sum = total(sum);
+  }
+
+  real loss = 0, mass = 0, mean = 0;
+  for (int c = lane; c < N; c += LANES) {
+    const real z = Z[c * R + at], y = target(c);
+    if (job.loss == SOFTMAX_CROSS_ENTROPY) {
+      mass += y;
+      loss -= y ? y * (z - top) : 0;
+    } else {
+      const real t = job.loss == SIGMOID_CROSS_ENTROPY ? z : is_softmax ? exp(z - top) / sum : activate(f, z);
+      loss += loss_of(job.loss, t, y);
+      mean += t * loss_slope(job.loss, t, y);
+    }
+  }
+  loss = total(loss), mass = total(mass), mean = total(mean);
+  if (job.loss == SOFTMAX_CROSS_ENTROPY) loss += mass * log(sum);
+  for (int c = lane; c < N; c += LANES) {
+    const real z = Z[c * R + at], y = target(c), share = is_softmax ? exp(z - top) / sum : 0;
+    real d;
+    if (job.loss == SOFTMAX_CROSS_ENTROPY) d = mass * share - y;
+    else if (job.loss == SIGMOID_CROSS_ENTROPY) d = loss_slope(job.loss, z, y);
+    else if (is_softmax) d = share * (loss_slope(job.loss, share, y) - mean);
+    else {
+      const real t = activate(f, z);
+      d = loss_slope(job.loss, t, y) * slope(f, z, t);
+    }
+    Z[c * R + at] = g * d;
+  }
+  if (is_there && lane == 0) {
+    job.losses[place] = w * loss;
+    if (label >= 0) job.hits[place] = better == 0;
+  }
+}

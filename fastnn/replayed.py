@@ -62,21 +62,18 @@ class Replayed(InParts):
             X = rows[:]
         elif scaling is not None:
             offset, factor = map(net.backend.asnumpy, (scaling.offset, scaling.factor))
-        self.flats = [net.layout.views(vector) for vector in run.vectors]
         self.numbers = run.optimizer.numbers()
         self.trainer = Trainer(
-            self.plan, net.backend.xp, X, offset, factor, targets.labels,
-            targets.values if targets.values.ndim == 2 else None, targets.weights,
-            run.loss.factor, run.seed,
+            self.plan, net.backend.xp, run.vectors, net.layout.offsets, X, offset, factor,
+            targets.labels, targets.values if targets.values.ndim == 2 else None,
+            targets.weights, run.loss.factor, run.seed,
         )  # fmt: skip
 
     def _train(self, order: Any, epoch: int, numbers: Any, losses: Array, hits: Array) -> None:
         run = self.run
-        self.trainer.load(self.flats)
         losses[...], hits[...] = self.trainer.train(
             order, epoch, run.batch_size, numbers, run.net.steps
         )
-        self.trainer.store(self.flats)
         run.net.backend.synchronize()  # the time of a part is measured
 
 

@@ -203,7 +203,7 @@ def test_it_compiles_without_a_gpu(kind: Any, capability: str) -> None:
 
     told = log.getvalue()
     assert not re.search("warning #(?!177)", told)  # 177: a name that one of the kernels uses
-    assert len(re.findall("Compiling entry function", told)) in (2, 3)
+    assert len(re.findall("Compiling entry function", told)) in (4, 5)
     assert set(re.findall(r"(\d+) bytes spill", told)) == {"0"}
     registers = map(int, re.findall(r"Used (\d+) registers", told))
     assert max(registers) <= (128 if real == "float32" else 255)  # so two blocks fit, or one

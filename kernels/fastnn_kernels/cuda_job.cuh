@@ -33,9 +33,11 @@ struct Job {
   const real* numbers;              // of the optimizer: a row a step, or one for all
   real *work, *losses, *hits;       // losses and hits: in the order of the rows
   int* tickets;                     // of each tile: how many of its parts are there
-  int layers, has_bias, loss, rule, keeps, size, is_scaled_by_column, is_mean, parts;
+  real* flats[3];                   // the network's parameters, and what the optimizer keeps
+  int layers, has_bias, loss, rule, keeps, size, is_scaled_by_column, is_mean, has_transposes, parts;
   int width[MOST_LAYERS + 1], stride[MOST_LAYERS + 1], f[MOST_LAYERS + 1];
   int W[MOST_LAYERS + 1], WT[MOST_LAYERS + 1], A[MOST_LAYERS + 1], S[MOST_LAYERS + 1], D[MOST_LAYERS + 1];
+  int flat_W[MOST_LAYERS + 1], flat_b[MOST_LAYERS + 1];  // places in the flat vectors
   unsigned threshold[MOST_LAYERS + 1];  // of 32 random bits, below which A is dropped
   real kept[MOST_LAYERS + 1];           // what A is multiplied by elsewhere
   real weight;                          // of each row, where weights are none

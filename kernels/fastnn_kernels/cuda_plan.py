@@ -34,13 +34,13 @@ CONTROL = np.dtype([
 ])  # fmt: skip
 
 POINTERS = ("control", "X", "offset", "factor", "order", "labels", "Y", "weights", "numbers",
-            "work", "losses", "hits", "tickets")  # fmt: skip
+            "work", "losses", "hits", "tickets", "parameters", "state", "state_too")  # fmt: skip
 
 
 def job_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """The record Job of cuda_step.cu, for real numbers of this type."""
-    flags = "layers has_bias loss rule keeps size is_scaled_by_column is_mean parts"
-    a_layer = "width stride f W WT A S D"
+    flags = "layers has_bias loss rule keeps size is_scaled_by_column is_mean has_transposes parts"
+    a_layer = "width stride f W WT A S D flat_W flat_b"
     return np.dtype([
         *[(name, np.uint64) for name in POINTERS],
         *[(name, np.int32) for name in flags.split()],
@@ -56,7 +56,7 @@ def source(dtype: np.dtype[Any], inputs: np.dtype[Any], plan: "type[Plan]", rows
     head = [f"typedef {NAMES[each.name]} {name};" for name, each in types.items()]
     head.append(f"#define STEP_ROWS {rows}")
     names = ("device", "scalars", "tile", "job", "inputs", "loss")
-    files = [*(f"{name}.cuh" for name in names), plan.file, "gradient.cu"]
+    files = [*(f"{name}.cuh" for name in names), plan.file, "gradient.cu", "layout.cu"]
     folder = Path(__file__).parent
     return "\n".join([*head, *((folder / f"cuda_{name}").read_text() for name in files)])
 
@@ -120,6 +120,11 @@ class Plan:
         return self.batch_size
 
     @property
+    def batches(self) -> int:
+        """As many do they take."""
+        return 1
+
+    @property
     def step_rows(self) -> int:
         """For how many rows of a step the kernels are compiled, where that matters."""
         return 1 if self.batch_size == 1 else FEW
@@ -178,6 +183,7 @@ class Plan:
             record["W"][k] = take(self.heights[k - 1] * self.strides[k])
         record["size"] = count
         count *= 1 + self.keeps
+        record["has_transposes"] = "WT" in self.room(1)
         for k in range(1, layers + 1):
             for name, numbers in self.room(k).items():
                 record[name][k] = take(numbers)
@@ -191,7 +197,7 @@ class ChunkPlan(Plan):
     file = "chunk.cu"
 
     def __str__(self) -> str:
-        return f"{self.turn // self.batch_size} steps in three kernels, replayed as graphs"
+        return f"{self.batches} steps in three kernels, replayed as graphs"
 
     @property
     def rule(self) -> str:
@@ -218,6 +224,10 @@ class ChunkPlan(Plan):
             if self._block_bytes(turn) <= self.most_bytes:
                 break
         return turn
+
+    @property
+    def batches(self) -> int:
+        return self.turn // self.batch_size
 
     @property
     def launches(self) -> list[Launch]:

@@ -3,15 +3,16 @@
 A graph is captured once: what changes from step to step lies on the device.
 """
 
+from collections.abc import Callable
+from itertools import zip_longest
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from fastnn_kernels.cuda_plan import CONTROL, NAMES, POINTERS, Plan, source
+from fastnn_kernels.cuda_plan import BLOCKS, CONTROL, NAMES, POINTERS, THREADS, Launch, Plan, source
 
 Array = Any  # cupy.ndarray
-Tensors = dict[str, Array]
 
 GRAPH = 64  # turns
 
@@ -19,15 +20,18 @@ GRAPH = 64  # turns
 class Trainer:
     """Of the rows X (n, d), in which (X - offset) factor enters, towards their targets.
 
+    vectors: the parameters, and what the optimizer keeps of each, with tensors at these places.
     labels (n,) int64 or None; Y (n, k) or None where the labels are the targets; weights (n,) or
     None, then it is `weight` of each.  All are on the current device.
     """
 
     def __init__(
-        self, plan: Plan, cupy: ModuleType, X: Array, offset: Any, factor: Any,
-        labels: Array | None, Y: Array | None, weights: Array | None, weight: float, seed: int,
+        self, plan: Plan, cupy: ModuleType, vectors: list[Array], places: dict[str, int],
+        X: Array, offset: Any, factor: Any, labels: Array | None, Y: Array | None,
+        weights: Array | None, weight: float, seed: int,
     ) -> None:  # fmt: skip
         self.plan, self.cupy, self.seed = plan, cupy, seed
+        names = ("parameters", "state", "state_too")
         self.job, count = plan.job()
         record = self.job[0]
         is_by_column = np.size(offset) > 1 or np.size(factor) > 1
@@ -39,16 +43,19 @@ class Trainer:
             "work": cupy.zeros(count, plan.dtype),
             "control": cupy.zeros(CONTROL.itemsize // 4, np.int32),
             "tickets": cupy.zeros(plan.tiles, np.int32),
+            **dict(zip_longest(names, vectors)),
         }  # fmt: skip
+        for k in range(1, len(plan.sizes)):
+            record["flat_W"][k], record["flat_b"][k] = places[f"W{k}"], places.get(f"b{k}", 0)
         record["weight"], record["is_scaled_by_column"] = weight, is_by_column
-        self._tensors, self._transposes = self._laid_out()
         code = source(plan.dtype, X.dtype, type(plan), plan.step_rows)
         module = cupy.RawModule(code=code, options=("--std=c++17",))
-        self.kernels = []
-        for launch in plan.launches:
-            kernel = module.get_function(launch.name)
-            kernel.max_dynamic_shared_size_bytes = launch.shared
-            self.kernels.append((kernel, launch))
+        blocks = min(BLOCKS, -(-len(vectors[0]) // THREADS))
+        self.pack, self.unpack, *self.turn = (
+            self._ready(module, launch)
+            for launch in (Launch("pack", (blocks, 1), THREADS, 0),
+                           Launch("unpack", (blocks, 1), THREADS, 0), *plan.launches)
+        )  # fmt: skip
         self.graph: Any = None
         self.room = 0, 0
 
@@ -64,7 +71,7 @@ class Trainer:
         self.held["order"][: len(order)].set(order.astype(np.int32))
         self.held["numbers"][: numbers.size].set(numbers.astype(self.plan.dtype).reshape(-1))
         control = np.zeros(1, CONTROL)
-        turn = self.plan.turn if self.plan.turn > self.plan.batch_size else batch_size
+        turn = batch_size * self.plan.batches
         control["batch"], control["samples"], control["rows"] = turn, samples, batch_size
         control["numbers"], control["has_numbers"] = numbers.shape
         control["first"], control["seed"] = _words(first), _words(self.seed)
@@ -72,36 +79,31 @@ class Trainer:
         turns = len(order) // samples * -(-samples // turn)
         if turns >= 2 * GRAPH and self.graph is None:
             self.graph = self._captured()
+        self.pack()
         for _ in range(turns // GRAPH if self.graph else 0):
             self.graph.launch()
         for _ in range(turns % GRAPH if self.graph else turns):
-            self._turn()
+            self._take_turn()
+        self.unpack()
         return self.held["losses"][: len(order)], self.held["hits"][: len(order)]
 
-    def load(self, flats: list[Tensors]) -> None:
-        """Take over the parameters and then what the optimizer keeps."""
-        for inside, outside in zip(self._tensors, flats, strict=True):
-            for name, tensor in outside.items():
-                inside[name][...] = tensor
-        for name, transpose in self._transposes.items():
-            transpose[...] = flats[0][name].T
+    def _ready(self, module: Any, launch: Launch) -> Callable[[], None]:
+        """The function that launches it."""
+        kernel = module.get_function(launch.name)
+        kernel.max_dynamic_shared_size_bytes = launch.shared
+        job = (self.job,)
+        return lambda: kernel(launch.grid, (launch.threads,), job, shared_mem=launch.shared)
 
-    def store(self, flats: list[Tensors]) -> None:
-        """Give back what load took over, as it is now."""
-        for inside, outside in zip(self._tensors, flats, strict=True):
-            for name, tensor in outside.items():
-                tensor[...] = inside[name]
-
-    def _turn(self) -> None:
+    def _take_turn(self) -> None:
         """A batch, or a chunk of some."""
-        for kernel, (_, grid, threads, shared) in self.kernels:
-            kernel(grid, (threads,), (self.job,), shared_mem=shared)
+        for launch in self.turn:
+            launch()
 
     def _captured(self) -> Any:
         with self.cupy.cuda.Stream(non_blocking=True) as stream:
             stream.begin_capture()
             for _ in range(GRAPH):
-                self._turn()
+                self._take_turn()
             return stream.end_capture()
 
     def _make_room(self, rows: int, numbers: int) -> None:
@@ -117,29 +119,6 @@ class Trainer:
         for name in POINTERS:
             held = self.held[name]
             self.job[name] = 0 if held is None else held.data.ptr
-
-    def _laid_out(self) -> tuple[list[Tensors], Tensors]:
-        """The parameters and what the optimizer keeps, in work, and transposes of weights."""
-        plan, record, work = self.plan, self.job[0], self.held["work"]
-        tensors: list[Tensors] = []
-        transposes: Tensors = {}
-
-        def matrix(start: int, rows: int, stride: int) -> Array:
-            return work[start : start + rows * stride].reshape(rows, stride)
-
-        for index in range(1 + plan.keeps):
-            tensors.append({})
-            for k, (d, m) in enumerate(zip(plan.sizes, plan.sizes[1:], strict=False), start=1):
-                start = int(record["W"][k]) + index * int(record["size"])
-                W = matrix(start, plan.heights[k - 1], plan.strides[k])[:, :m]
-                tensors[-1] |= {f"W{k}": W[:d]} | ({f"b{k}": W[d]} if plan.has_bias else {})
-                room = plan.room(k)
-                if "A" in room:  # the input of the bias of the layer behind is 1
-                    matrix(int(record["A"][k]), plan.turn, plan.strides[k])[:, m] = 1
-                if room.get("WT"):
-                    WT = matrix(int(record["WT"][k]), m, plan.strides[k - 1])
-                    transposes[f"W{k}"] = WT[:, :d]
-        return tensors, transposes
 
 
 def takes(dtype: np.dtype[Any]) -> bool:

@@ -12,7 +12,7 @@ mkdir -p "$1" && folder=$(cd "$1" && pwd) || exit 2
 cd "$(dirname "$0")/.." || exit 2
 python=${PYTHON:-python3} log=$folder/log.txt failed=0
 export PYTHONPATH="$PWD:$PWD/kernels${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1
-parts="machine accuracy throughput operations launches barriers"
+parts="machine accuracy throughput steps operations launches barriers"
 for name in $parts; do rm -f "$folder/$name.json"; done
 rm -f "$folder/tests.xml" "$log"
 export FASTNN_REQUIRE_GPU=1 PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 # others' plugins, others' warnings
@@ -44,29 +44,36 @@ if [ $? -eq 69 ]; then
     grep -v '^==' "$log" >&2
     exit 69
 fi
-part tests 140 "$python" -m pytest -m gpu -q -p no:cacheprovider --continue-on-collection-errors \
+part tests 170 "$python" -m pytest -m gpu -q -p no:cacheprovider --continue-on-collection-errors \
     -o faulthandler_timeout=60 --tb=short --junitxml="$folder/tests.xml"
 if [ -n "${FASTNN_DATA:-}" ]; then
     own accuracy 130 # kernels for the CPU are compiled here, too
 else
     echo "== accuracy: not run, FASTNN_DATA names no folder with MNIST" | tee -a "$log"
 fi
-own throughput 130
+own throughput 110
+own steps 50
 if "$python" -c "import pytest_benchmark" 2>/dev/null; then
     part bench 150 "$python" -m pytest -p pytest_benchmark.plugin bench/test_training.py -q --quick \
         --device=cuda --benchmark-json="$folder/gpu.json" -p no:cacheprovider
 else
     echo "== bench: not run, pytest-benchmark is not installed" | tee -a "$log"
 fi
-own launches 40
-own operations 70
-own barriers 30
 if command -v compute-sanitizer >/dev/null; then
-    part memcheck 60 compute-sanitizer --tool memcheck --report-api-errors no --error-exitcode 1 \
-        "$python" -m bench.gpu.calls
+    check() { # TOOL SECONDS MODULE
+        part "$1" "$2" compute-sanitizer --tool "$1" --report-api-errors no --error-exitcode 1 \
+            "$python" -m "bench.gpu.$3"
+    }
+    check memcheck 40 trainings
+    check racecheck 40 trainings
+    check memcheck 60 calls
 else
     echo "== memcheck: not run, compute-sanitizer is not on PATH" | tee -a "$log"
 fi
+
+own launches 40
+own operations 70
+own barriers 30
 
 "$python" -m bench.gpu.summary "$folder" 2>&1 | tee -a "$log"
 exit "$failed"

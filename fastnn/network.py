@@ -326,8 +326,9 @@ class MLP:
         terminal after a second.  seed: of the order and of dropout; None is the network's own,
         in which the epochs and steps of its life are counted.
 
-        execution: "layers", op by op; "fused", whole epochs in one compiled call on a CPU, the same
-        up to rounding; or "auto", which says at INFO what it chose and why (fastnn.execution).
+        execution: "layers", op by op; "fused", whole epochs in one compiled call, on a GPU in
+        replayed graphs, the same up to rounding; or "auto", which says at INFO what it chose and
+        why (fastnn.execution).
 
         checkpoint: a folder of this run's own, for its state: written when the run ends, is
         interrupted, and at most once a second before; the last two are kept.  resume: go on from

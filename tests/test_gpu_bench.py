@@ -14,7 +14,17 @@ import numpy as np
 import pytest
 
 import fastnn
-from bench.gpu import accuracy, calls, launches, machine, operations, sources, throughput
+from bench.gpu import (
+    accuracy,
+    calls,
+    launches,
+    machine,
+    operations,
+    sources,
+    steps,
+    throughput,
+    trainings,
+)
 from bench.gpu.record import Record
 from bench.gpu.summary import summary
 from fastnn.workloads import WORKLOADS
@@ -25,7 +35,7 @@ Array = np.ndarray[Any, Any]
 
 ROOT = Path(__file__).parent.parent
 SCRIPT = ROOT / "bench" / "gpu.sh"
-PARTS = ["machine", "accuracy", "throughput", "launches", "operations", "barriers"]
+PARTS = ["machine", "accuracy", "throughput", "steps", "launches", "operations", "barriers"]
 
 
 def run(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -120,8 +130,9 @@ def test_accuracy_compares_the_gpu_with_the_cpu(tmp_path: Path, standin: Any) ->
 
     agreement, training = rows_of(record)[:-2], rows_of(record)[-2:]
     assert record.close() == 0
-    assert len(agreement) == 10
-    assert {row["difference"] for row in agreement} == {0}  # the stand-in's kernels are the CPU's
+    assert len(agreement) == 20
+    of_layers = {row["difference"] for row in agreement if row["execution"] == "layers"}
+    assert of_layers == {0}  # the stand-in's kernels are the CPU's
     for row in training:
         assert row["cuda"]["device"] == "cuda:0"
         assert row["cpu"]["device"] == "cpu"
@@ -152,8 +163,30 @@ def test_throughput_is_of_equal_trainings(tmp_path: Path, standin: Any) -> None:
     assert (large["rows"], large["epochs"]) == (50, 2)
     for row in (small, large):
         names = list(row["samples_per_second"])
-        assert names[:2] == ["fastnn cuda", "fastnn cpu"]
+        assert names[:3] == ["fastnn cuda layers", "fastnn cuda fused", "fastnn cpu fused"]
         assert row["apart"] < 1e-5  # a few steps' rounding, PyTorch's where it is installed
+
+
+def test_steps_are_timed_in_both_forms(tmp_path: Path, standin: Any) -> None:
+    record = Record(tmp_path, "steps")
+
+    steps.steps(record, *noise(50), nets=[((6, 5, 10), "relu")], sizes=(1, 10), turns=3)
+
+    few, many = rows_of(record)
+    assert record.close() == 0
+    assert few["way"].startswith("64 steps in three kernels")
+    assert many["way"].startswith("steps of two kernels")
+    assert many["us"]["median"] > many["first_kernel_us"]["median"] / 10
+
+
+def test_small_networks_are_trained_for_a_memory_checker(
+    standin: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainings, "ROWS", 20)
+
+    trainings.main()
+
+    assert capsys.readouterr().out == f"{2 * len(trainings.CASES)} trainings\n"
 
 
 def test_operations_know_their_bytes(tmp_path: Path, standin: Any) -> None:

@@ -23,6 +23,10 @@ Array = np.ndarray[Any, Any]
 
 EPOCHS = 8  # of the workload's 20: enough for 98 % of MNIST
 LIMITS = {"float32": 5e-6, "float64": 1e-12}  # of the largest parameter: rounding in 400 steps
+RUNS = {
+    "cuda": ("cuda", "layers"), "cuda again": ("cuda", "layers"), "fused": ("cuda", "fused"),
+    "fused again": ("cuda", "fused"), "cpu": ("cpu", "layers"),
+}  # fmt: skip
 OPTIMIZERS = [
     fastnn.SGD(0.1),
     fastnn.SGD(0.1, weight_decay=1e-3),
@@ -37,45 +41,54 @@ def agreement(record: Record, X: Array, y: Array, steps: int = 400, batch_size: 
     X, y = X[: steps * batch_size], y[: steps * batch_size]
     for dtype, limit in LIMITS.items():
         for optimizer in OPTIMIZERS:
-            with record.row(what="agreement", dtype=dtype, optimizer=str(optimizer)) as row:
-                ours, theirs = (
-                    _stepped(device, dtype, optimizer, X, y, batch_size)
-                    for device in ("cuda", "cpu")
-                )
-                difference = float(np.abs(ours - theirs).max() / np.abs(theirs).max())
-                row.update(steps=steps, difference=rounded(difference), limit=limit)
-                assert difference <= limit, f"{difference:.1e} of the largest parameter"
+            theirs = _stepped("cpu", "layers", dtype, optimizer, X, y, batch_size)
+            for execution in ("layers", "fused"):
+                case = {"dtype": dtype, "optimizer": str(optimizer), "execution": execution}
+                with record.row(what="agreement", **case) as row:
+                    ours = _stepped("cuda", execution, dtype, optimizer, X, y, batch_size)
+                    difference = float(np.abs(ours - theirs).max() / np.abs(theirs).max())
+                    row.update(steps=steps, difference=rounded(difference), limit=limit)
+                    assert difference <= limit, f"{difference:.1e} of the largest parameter"
 
 
 def _stepped(
-    device: str, dtype: str, optimizer: fastnn.SGD, X: Array, y: Array, batch_size: int
+    device: str,
+    execution: str,
+    dtype: str,
+    optimizer: fastnn.SGD,
+    X: Array,
+    y: Array,
+    batch_size: int,
 ) -> Array:
     net = fastnn.MLP([X.shape[1], 50, 100, 10], "sigmoid", seed=0, dtype=dtype, device=device)
     net.fit(X, y, optimizer=optimizer, batch_size=batch_size, shuffle=False,
-            execution="layers")  # fmt: skip
+            execution=execution)  # fmt: skip
     return _flat(net)
 
 
 def training(
     record: Record, work: Workload, seeds: Iterable[int] = range(3), epochs: int = EPOCHS
 ) -> None:
-    """Train on the GPU twice and on the CPU once, per seed."""
+    """Train on the GPU twice in each execution and on the CPU once, per seed."""
     data = work.load(None)
-    for device in ("cuda", "cpu"):  # compiles, so that no clock sees it
-        _trained(work, data, device, seed=0, epochs=1)
+    for device, execution in dict.fromkeys(RUNS.values()):  # compiles, so that no clock sees it
+        _trained(work, data, device, execution, seed=0, epochs=1)
     for seed in seeds:
         with record.row(what="training", workload=work.name, seed=seed, epochs=epochs) as row:
-            for name, device in {"cuda": "cuda", "cuda again": "cuda", "cpu": "cpu"}.items():
-                row[name] = _trained(work, data, device, seed, epochs)
-            assert row["cuda"]["sha256"] == row["cuda again"]["sha256"], "two runs differ"
+            for name, (device, execution) in RUNS.items():
+                row[name] = _trained(work, data, device, execution, seed, epochs)
+            for name in ("cuda", "fused"):
+                assert row[name]["sha256"] == row[f"{name} again"]["sha256"], "two runs differ"
 
 
-def _trained(work: Workload, data: Any, device: str, seed: int, epochs: int) -> dict[str, Any]:
+def _trained(
+    work: Workload, data: Any, device: str, execution: str, seed: int, epochs: int
+) -> dict[str, Any]:
     (X, y), (X_test, y_test) = data
     net = work.network(X, seed=seed, device=device)
     net.backend.synchronize()
     began = time.perf_counter()
-    history = net.fit(X, y, **work.training | {"epochs": epochs, "execution": "layers"})
+    history = net.fit(X, y, **work.training | {"epochs": epochs, "execution": execution})
     net.backend.synchronize()
     seconds = time.perf_counter() - began
     return {

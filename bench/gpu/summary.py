@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 Row = dict[str, Any]
 
-PARTS = ("machine", "accuracy", "throughput", "launches", "barriers", "operations")
+PARTS = ("machine", "accuracy", "throughput", "steps", "launches", "barriers", "operations")
 
 
 def summary(folder: Path) -> Iterator[str]:
@@ -73,7 +73,8 @@ def _accuracy(rows: list[Row]) -> Iterator[str]:
         if row["what"] == "training":
             speeds = ", ".join(
                 f"{name} {row[name]['test_accuracy']:.4f} in {row[name]['seconds']:.2f} s "
-                f"({row[name]['samples_per_second']:,.0f} samples/s)" for name in ("cuda", "cpu")
+                f"({row[name]['samples_per_second']:,.0f} samples/s)"
+                for name in ("cuda", "fused", "cpu")
             )  # fmt: skip
             yield (f"{row['workload']}, {row['epochs']} epochs, seed {row['seed']}: {speeds}; "
                    "the GPU twice: same bytes")  # fmt: skip
@@ -89,6 +90,14 @@ def _throughput(rows: list[Row]) -> Iterator[str]:
             for name, s in row["samples_per_second"].items()
         )
         yield f"  {row['net']:>15} {row['batch_size']:>5} a batch: {speeds}"
+
+
+def _steps(rows: list[Row]) -> Iterator[str]:
+    for row in rows:
+        yield (
+            f"{row['net']:>15} {row['batch_size']:>5} a batch: {row['us']['median']:.2f} us a "
+            f"step, the first kernel {row['first_kernel_us']['median']:.2f} us; {row['way']}"
+        )
 
 
 def _launches(rows: list[Row]) -> Iterator[str]:
@@ -132,6 +141,7 @@ _LINES = {
     "machine": _machine,
     "accuracy": _accuracy,
     "throughput": _throughput,
+    "steps": _steps,
     "launches": _launches,
     "barriers": _barriers,
     "operations": _operations,

@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from fastnn.network import MLP
 
 
-def evaluate(net: "MLP", loss: Loss, data: Data, metrics: dict[str, Metric]) -> dict[str, float]:
+def evaluate(
+    net: "MLP", loss: Loss, data: Data, metrics: dict[str, Metric], logits: Array | None = None
+) -> dict[str, float]:
     """{"loss": mean per row, "accuracy": fraction where there are classes}, and each metric.
 
-    Without weights, penalties and dropout.
+    Without weights, penalties and dropout.  logits (n, k) of the rows, if somebody has them.
     """
     backend, n = net.backend, len(data)
     layers, block = net.layers("identity"), backend.block(max(net.sizes))
@@ -27,8 +29,8 @@ def evaluate(net: "MLP", loss: Loss, data: Data, metrics: dict[str, Metric]) -> 
     with np.errstate(all="ignore"):
         for start in range(0, n, block):
             part = slice(start, min(start + block, n))
-            Z = data.rows[part]
-            for layer in layers:
+            Z = data.rows[part] if logits is None else logits[part]
+            for layer in layers if logits is None else ():
                 Z = layer(Z)
             targets = data.targets[part]
             if targets.labels is not None:

@@ -229,15 +229,22 @@ class MLP:
         return Z.argmax(axis=-1)
 
     def _run(self, X: Any, head: str, batch_size: int | None) -> Array:
-        try:
-            fast = self._predictions[head]
-        except KeyError:
-            fast = self._predictions[head] = prediction(self, head)
+        fast = self._prediction(head)
         if fast is not None and batch_size is None:
             A = fast.row(X)
             if A is not None:
                 return A
         return self._run_rows(X, head, batch_size, fast)
+
+    def _prediction(self, head: str, rows: int = 0) -> Prediction | None:
+        """What is compiled for it, or worth to be for so many rows more."""
+        try:
+            fast = self._predictions[head]
+        except KeyError:
+            fast = self._predictions[head] = prediction(self, head)
+        if fast is None and rows and is_worth_compiling(self, head, rows):
+            fast = self._predictions[head] = prediction(self, head, may_compile=True)
+        return fast
 
     @on_its_device
     def _run_rows(
@@ -250,8 +257,7 @@ class MLP:
             block = count("batch_size", batch_size)
         X = placed(X, "X", backend)
         one = X.ndim == 1 and X.shape == (self.sizes[0],)
-        if fast is None and is_worth_compiling(self, head, len(X) if X.ndim == 2 else 1):
-            fast = self._predictions[head] = prediction(self, head, may_compile=True)
+        fast = fast or self._prediction(head, len(X) if X.ndim == 2 else 1)
         if fast is not None and (A := fast.rows(X[None] if one else X)) is not None:
             return A[0] if one else A
         rows = Rows(X[None] if one else X, self.sizes[0], self.scaling, backend)
@@ -364,7 +370,10 @@ class MLP:
         """
         objective = Loss(loss, self.output, self.sizes[-1], self.backend)
         wanted = checked_metrics(metrics, self.output, self.sizes[-1])
-        return evaluate(self, objective, checked(self, X, Y, objective), wanted)
+        data = checked(self, X, Y, objective)
+        fast = self._prediction("identity", len(data))
+        logits = None if fast is None else fast.rows(data.rows.X)
+        return evaluate(self, objective, data, wanted, logits)
 
     @on_its_device
     def gradient(

@@ -24,6 +24,7 @@ from fastnn.losses import Loss
 from fastnn.metrics import Metric
 from fastnn.monitors import EarlyStopping
 from fastnn.optimizers import Optimizer
+from fastnn.prediction import Prediction, prediction
 from fastnn.progress import Progress
 from fastnn.settings import Settings
 from fastnn.snapshots import Snapshots
@@ -77,6 +78,7 @@ class Run:
             self.metrics or held_out is not None or any(c.watches_epochs for c in self.callbacks)
         )
         self.way = chosen(self, settings.execution)
+        self.prediction: Prediction | None = None  # of logits
         self.configuration = resuming.configuration(self) if settings.checkpoint else {}
         self.snapshots: Snapshots | None = None
 
@@ -188,10 +190,10 @@ class Run:
     def _look_on(self, figures: dict[str, float], began: float) -> None:
         """Validate, tell the callbacks, remember, and see whether to stop."""
         if self.metrics:
-            worth = evaluate(self.net, self.loss, self.data, self.metrics)
+            worth = self._evaluated(self.data)
             figures |= {name: worth[name] for name in self.metrics if name not in figures}
         if self.held_out is not None:
-            worth = evaluate(self.net, self.loss, self.held_out, self.metrics)
+            worth = self._evaluated(self.held_out)
             figures |= {f"val_{name}": value for name, value in worth.items()}
         figures["seconds"] = time.perf_counter() - began
         self._tell("on_epoch_end", self.epoch, figures)
@@ -199,6 +201,13 @@ class Run:
             self.history.append(figures)
             self.epoch, self.batch = self.epoch + 1, 0
         self._see_whether_to_stop()
+
+    def _evaluated(self, data: Data) -> dict[str, float]:
+        """What the network is worth on it, by the execution that trains it."""
+        if self.way.execution == "fused" and self.prediction is None:
+            self.prediction = prediction(self.net, "identity", may_compile=True)
+        logits = None if self.prediction is None else self.prediction.rows(data.rows.X)
+        return evaluate(self.net, self.loss, data, self.metrics, logits)
 
     def _see_whether_to_stop(self) -> None:
         history, target = self.history, self.settings.target_loss

@@ -408,3 +408,35 @@ def test_auto_compiles_once_layers_have_taken_as_long(
     ways = [record.getMessage().split()[2] for record in caplog.records]
     assert ways == ["layers,", "layers,", "layers,", "the", "the"]
     assert compiling._spent.keys() == {plan}
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("batch_size", [7, None])  # None: along the lanes
+def test_validation_sees_what_the_layers_see(batch_size: int | None, dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    X, y, held = rng.normal(size=(60, 5)), np.arange(60) % 3, slice(0, 40)
+    histories = []
+    for execution in ("layers", "fused"):
+        net = fastnn.MLP([5, 12, 3], seed=1, dtype=dtype, input_scaling=(0.1, 2.0))
+        histories.append(
+            net.fit(X, y, batch_size=batch_size, epochs=3, execution=execution, metrics=["f1"],
+                    validation=(X[held], y[held]))
+        )  # fmt: skip
+
+    for name, column in histories[0].columns.items():
+        if name != "seconds":
+            np.testing.assert_allclose(histories[1][name], column, rtol=10 * TOLERANCE[dtype])
+    figures = net.evaluate(X[held], y[held], metrics=["f1"])
+    assert figures["loss"] == pytest.approx(histories[1].val_loss[-1], rel=10 * TOLERANCE[dtype])
+
+
+def test_validation_survives_logits_that_are_not_finite() -> None:
+    X, y = np.random.default_rng(0).normal(size=(60, 5)).astype(np.float32), np.arange(60) % 3
+    far = X.copy()
+    far[3] = 3e38
+    net = fastnn.MLP([5, 12, 3], "relu", seed=1)
+
+    history = net.fit(X, y, epochs=2, batch_size=10, validation=(far, y), execution="fused")
+
+    assert not np.isfinite(history.val_loss).any()
+    assert np.isfinite(net.params).all()

@@ -16,10 +16,11 @@ import fastnn
 from fastnn import replayed, schedules
 from fastnn.errors import ArgumentError, DeviceMemoryError, DivergenceError
 from fastnn_kernels import cuda_plan, cuda_trainer
-from tests.family import ADAPTIVE, CASES, TOLERANCE, error, trained
+from tests.family import ADAPTIVE, CASES, ELEMENTWISE, TOLERANCE, error, trained
 
 IN_FLOAT32 = ["hidden gelu", "softmax, squared_error", "Adam", "dropout", "batches of blocks",
               "binary_cross_entropy", "weights of samples"]  # fmt: skip
+ALIKE = {f"{name}, {loss}" for name in ELEMENTWISE[2:] for loss in ("mean_squared_error", "huber")}
 ODD: dict[str, dict[str, Any]] = {  # rows of no multiple of 16, columns of none of 64
     "wide": {"sizes": (1100, 65, 3), "n": 7, "batch_size": 3},
     "narrow": {"sizes": (784, 5, 1, 200, 10), "n": 40, "batch_size": 33},
@@ -40,7 +41,8 @@ def both(device: str, **case: Any) -> tuple[Any, Any, fastnn.History, fastnn.His
 
 
 @pytest.mark.parametrize("case", [
-    *[(name, "float64") for name in CASES], *[(name, "float32") for name in IN_FLOAT32]
+    *[(name, "float64") for name in CASES if name not in ALIKE],
+    *[(name, "float32") for name in IN_FLOAT32],
 ], ids=": ".join)  # fmt: skip
 def test_it_trains_as_the_layers_do(case: tuple[str, str], on_gpu: fastnn.Backend) -> None:
     name, dtype = case
@@ -77,13 +79,13 @@ def test_rows_enter_as_they_are(kind: str, scaling: Any, on_gpu: fastnn.Backend)
 
 
 @pytest.mark.parametrize("case", [
-    {"batch_size": 1}, {"batch_size": 4}, {"batch_size": 60, "optimizer": fastnn.Adam(0.001)},
-    {"batch_size": 60, "dropout": 0.3},
+    {"batch_size": 1}, {"batch_size": 4}, {"batch_size": 50, "optimizer": fastnn.Adam(0.001)},
+    {"batch_size": 50, "dropout": 0.3},
 ])  # fmt: skip
 def test_graphs_go_on_where_they_were(
     case: Any, on_gpu: fastnn.Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Five turns are two graphs and one turn; later there are several epochs in a call."""
+    """An epoch of three turns, and two in one call, which are three graphs of two."""
     trainers: list[Any] = []
     make = cuda_trainer.Trainer.__init__
 
@@ -93,13 +95,14 @@ def test_graphs_go_on_where_they_were(
 
     monkeypatch.setattr(cuda_trainer.Trainer, "__init__", noting)
     monkeypatch.setattr(cuda_trainer, "GRAPH", 2)
+    monkeypatch.setattr(replayed, "SECONDS", 100.0)
 
     expected, net, seen, history = both(
-        on_gpu.device, sizes=(5, 6, 3), dtype="float64", n=300, epochs=4, **case
+        on_gpu.device, sizes=(5, 6, 3), dtype="float64", n=130, epochs=3, **case
     )
 
     assert trainers[0].graph is not None
-    assert error(net, expected) < 10 * TOLERANCE["float64"]  # up to 60 times as many steps
+    assert error(net, expected) < 10 * TOLERANCE["float64"]  # up to 22 times as many steps
     np.testing.assert_allclose(history.loss, seen.loss, rtol=1e-11)
 
 
@@ -130,7 +133,7 @@ def test_any_order_of_threads_gives_the_same_bytes(
 
 
 @pytest.mark.parametrize(("plan", "n", "batch_size"), [
-    (cuda_plan.Plan, 200, 150), (cuda_plan.ChunkPlan, 33, 3),
+    (cuda_plan.Plan, 200, 150), (cuda_plan.ChunkPlan, 12, 3),
 ])  # fmt: skip
 def test_no_barrier_can_be_left_out(
     plan: type[cuda_plan.Plan], n: int, batch_size: int, standin: Any,

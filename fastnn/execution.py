@@ -1,7 +1,7 @@
 """Execution: the two ways to run an epoch, and the choice between them."""
 
 import logging
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from fastnn import compiling
 from fastnn.errors import ArgumentError
@@ -32,33 +32,24 @@ class Way(Protocol):
 
 def chosen(run: "Run", execution: str) -> Way:
     """The way of this name, or for "auto" the fused one if it can.  Raises ArgumentError."""
-    if execution == "layers":
+    is_here = run.net.device == "cpu"
+    if execution == "auto" and not is_here:
+        _log.info("execution auto: layers, because on a GPU fused has not been measured yet; "
+                  "execution='fused' asks for it")  # fmt: skip
+    if execution == "layers" or (execution == "auto" and not is_here):
         return Layered(run)
-    fused = Fused if run.net.device == "cpu" else Replayed
-    missing = ", ".join([*obstacles(run), *fused.obstacles(run)])
+    fused = Fused if is_here else Replayed
+    missing = ", ".join(obstacles(run) or fused.obstacles(run))
     if missing and execution == "fused":
         raise ArgumentError(f"execution='fused' cannot do {missing}; use 'layers' or 'auto'")
     if missing:
         _log.info("execution auto: layers, because fused cannot do %s", missing)
         return Layered(run)
-    if fused is Replayed:
-        return _on_gpu(run, execution)
-    way = Lanes(run) if fits(run) else Fused(run)
+    way: Any = Replayed(run) if not is_here else Lanes(run) if fits(run) else Fused(run)
     is_ready = execution == "fused" or way.plan.is_compiled
     if not is_ready and not compiling.is_worth(way.plan, way.layered_seconds):
         _log.info("execution auto: layers, because they take less time than compiling the fused "
                   "trainer would; 'fastnn doctor --compile' compiles it once")  # fmt: skip
         return Layered(run)
     _log.info("execution %s: the fused trainer, %s", execution, way.plan)
-    return way
-
-
-def _on_gpu(run: "Run", execution: str) -> Way:
-    """The fused way by name only: on no GPU has it been measured yet."""
-    if execution == "auto":
-        _log.info("execution auto: layers, because on a GPU fused has not been measured yet; "
-                  "execution='fused' asks for it")  # fmt: skip
-        return Layered(run)
-    way = Replayed(run)
-    _log.info("execution %s: the fused trainer, %s", execution, way.plan)
-    return way
+    return cast(Way, way)

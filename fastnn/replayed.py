@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 SECONDS = 0.05  # of a part: Ctrl-C and the progress bar wait as long
 STEP = 10e-6  # seconds of a step, before one is known
-STATIC = 4096  # bytes of shared memory that kernels have without asking
 MOST_WORK = 2**31  # numbers, whose places are 32-bit integers
 
 
@@ -29,25 +28,33 @@ class Replayed(InParts):
         """What stands in the way of it here."""
         from fastnn_kernels.cuda_plan import MOST_LAYERS
 
-        net, found = run.net, []
+        net = run.net
         if run.loss.is_straight:
-            found.append(f"loss {run.loss.name!r}")
+            return [f"loss {run.loss.name!r}"]
         if not run.data.rows.is_there:
-            found.append("an X that stays in host memory")
+            return ["an X that stays in host memory"]
         if len(net.sizes) - 1 > MOST_LAYERS:
-            found.append(f"{len(net.sizes) - 1} layers, more than {MOST_LAYERS}")
-            return found
+            return [f"{len(net.sizes) - 1} layers, more than {MOST_LAYERS}"]
         plan = _plan(run)
-        needed, there = max(launch.shared for launch in plan.launches), plan.most_bytes
-        if needed > there:
-            found.append(f"so many units: {needed:,} bytes of shared memory of {there:,}")
-        if plan.job()[1] >= MOST_WORK:
-            found.append(f"batches of {plan.batch_size:,}")
-        return found
+        if plan.needs > plan.most_bytes:
+            return [f"so many units: {plan.needs:,} bytes of shared memory of {plan.most_bytes:,}"]
+        if plan.places()[-1] >= MOST_WORK:
+            return [f"batches of {plan.batch_size:,}"]
+        return []
 
     def __init__(self, run: "Run") -> None:
-        super().__init__(run, SECONDS, SECONDS / STEP * run.batch_size)
-        self.plan = _plan(run)
+        from fastnn_kernels.cuda_chunks import FEW, WIDEST, Chunks
+
+        net, plan = run.net, _plan(run)
+        is_plain = run.optimizer.is_plain and not any(net.architecture.dropout)
+        is_few = not callable(run.settings.batch_size) and plan.batch_size <= FEW
+        if is_plain and is_few and len(net.sizes) > 2 and max(net.sizes[1:]) <= WIDEST:
+            chunks = Chunks(**vars(plan))
+            if chunks.needs <= plan.most_bytes and sparsity.are_squares_finite(run.data.rows):
+                plan = chunks
+        self.plan = plan
+        # Parts that begin in the midst of a chunk would round otherwise.
+        super().__init__(run, SECONDS, SECONDS / STEP * run.batch_size, plan.batches)
 
     def _prepare(self, bar: Progress) -> None:
         if self.trainer is not None:
@@ -78,22 +85,16 @@ class Replayed(InParts):
 
 
 def _plan(run: "Run") -> Any:
-    from fastnn_kernels.cuda_plan import FEW, WIDEST, ChunkPlan, Plan
+    """A fastnn_kernels.cuda_plan.Plan for any batches."""
+    from fastnn_kernels.cuda_plan import STATIC, Plan
 
-    net, optimizer, rows = run.net, run.optimizer, max(run.batch_sizes)
-    is_plain = optimizer.is_plain and not any(net.architecture.dropout)
-    is_even = not callable(run.settings.batch_size) and rows <= FEW
+    net, optimizer = run.net, run.optimizer
     attributes = net.backend.xp.cuda.Device().attributes
-    steps = Plan(
+    return Plan(
         sizes=net.sizes, activations=net.activations, dropout=net.architecture.dropout,
         has_bias=net.architecture.bias, output=net.output,
         loss=run.loss.kernel(run.lessons.targets.values), optimizer=optimizer.rule,
-        keeps=len(optimizer.keeps), dtype=net.dtype, batch_size=rows,
+        keeps=len(optimizer.keeps), dtype=net.dtype, batch_size=max(run.batch_sizes),
         is_mean=run.settings.reduction == "mean",
         most_bytes=attributes["MaxSharedMemoryPerBlockOptin"] - STATIC,
     )  # fmt: skip
-    if not (is_plain and is_even and len(net.sizes) > 2 and max(net.sizes[1:]) <= WIDEST):
-        return steps
-    chunks = ChunkPlan(**vars(steps))
-    fits = max(launch.shared for launch in chunks.launches) <= chunks.most_bytes
-    return chunks if fits and sparsity.are_squares_finite(run.data.rows) else steps

@@ -15,20 +15,37 @@ import pytest
 import fastnn
 from fastnn import replayed, schedules
 from fastnn.errors import ArgumentError, DeviceMemoryError, DivergenceError
-from fastnn_kernels import cuda_plan, cuda_trainer
-from tests.family import ADAPTIVE, CASES, ELEMENTWISE, TOLERANCE, error, trained
+from fastnn_kernels import cuda_chunks, cuda_plan, cuda_trainer
+from tests.family import ADAPTIVE, CASES, ELEMENTWISE, LARGE_ONES, TOLERANCE, error, trained
 
-IN_FLOAT32 = ["hidden gelu", "softmax, squared_error", "Adam", "dropout", "batches of blocks",
+IN_FLOAT32 = ["hidden gelu", "softmax, squared_error", "Adam", "dropout",
               "binary_cross_entropy", "weights of samples"]  # fmt: skip
-ALIKE = {f"{name}, {loss}" for name in ELEMENTWISE[2:] for loss in ("mean_squared_error", "huber")}
+ALIKE = {  # on a GPU
+    *(f"{name}, {loss}" for name in ELEMENTWISE[2:] for loss in ("mean_squared_error", "huber")),
+    *(f"batches of {name}" for name in LARGE_ONES if name != "blocks, weighted, Adam"),
+}
 ODD: dict[str, dict[str, Any]] = {  # rows of no multiple of 16, columns of none of 64
     "wide": {"sizes": (1100, 65, 3), "n": 7, "batch_size": 3},
     "narrow": {"sizes": (784, 5, 1, 200, 10), "n": 40, "batch_size": 33},
     "many outputs": {"sizes": (30, 100, 200), "n": 40, "batch_size": 33},
     "eight layers": {"sizes": (9, *[5] * 7, 3)},
     "parts of a batch": {"sizes": (70, 65, 3), "n": 400, "batch_size": 300},
+    **{
+        f"a chunk at {width}": {"sizes": (17, width, 3), "n": 70, "batch_size": 1}
+        for width in (65, 96, 200, 300)
+    },
+    **{
+        f"batches of {rows}": {"sizes": (17, 33, 3), "n": 130, "batch_size": rows, "epochs": 2}
+        for rows in (2, 3, 4)
+    },
     "parts of a batch, Adam": {"n": 400, "batch_size": 300, "optimizer": fastnn.Adam(0.01)},
 }
+
+
+def a_plan(kind: type[cuda_plan.Plan], dtype: str, batch_size: int) -> cuda_plan.Plan:
+    """Its source is that of all with this type, and of Chunks with this size of a batch."""
+    return kind((5, 4, 3), ("sigmoid",), (0.0,), True, "softmax", "softmax_cross_entropy", "sgd",
+                0, np.dtype(dtype), batch_size, True, 227 * 2**10)  # fmt: skip
 
 
 def both(device: str, **case: Any) -> tuple[Any, Any, fastnn.History, fastnn.History]:
@@ -41,7 +58,7 @@ def both(device: str, **case: Any) -> tuple[Any, Any, fastnn.History, fastnn.His
 
 
 @pytest.mark.parametrize("case", [
-    *[(name, "float64") for name in CASES if name not in ALIKE],
+    *[(name, "float64") for name in CASES if name not in ALIKE and "sparse" not in name],
     *[(name, "float32") for name in IN_FLOAT32],
 ], ids=": ".join)  # fmt: skip
 def test_it_trains_as_the_layers_do(case: tuple[str, str], on_gpu: fastnn.Backend) -> None:
@@ -106,14 +123,17 @@ def test_graphs_go_on_where_they_were(
     np.testing.assert_allclose(history.loss, seen.loss, rtol=1e-11)
 
 
+@pytest.mark.parametrize("case", [
+    {"dropout": 0.3, "optimizer": fastnn.Adam(0.01)}, {"n": 150, "batch_size": 3},
+])  # fmt: skip
 def test_parts_of_any_length_give_the_same_bytes(
-    on_gpu: fastnn.Backend, monkeypatch: pytest.MonkeyPatch
+    case: Any, on_gpu: fastnn.Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ends = []
-    for seconds in (replayed.SECONDS, 1e-9):
+    for seconds in (100.0, 1e-9):
         monkeypatch.setattr(replayed, "SECONDS", seconds)
         with fastnn.use_device(on_gpu.device):
-            net, history = trained("fused", dropout=0.3, optimizer=fastnn.Adam(0.01), epochs=5)
+            net, history = trained("fused", epochs=3, **case)
         ends.append((on_gpu.asnumpy(net.params).tobytes(), history.loss, history.accuracy))
 
     assert ends[0] == ends[1]
@@ -133,7 +153,7 @@ def test_any_order_of_threads_gives_the_same_bytes(
 
 
 @pytest.mark.parametrize(("plan", "n", "batch_size"), [
-    (cuda_plan.Plan, 200, 150), (cuda_plan.ChunkPlan, 12, 3),
+    (cuda_plan.Plan, 200, 150), (cuda_chunks.Chunks, 12, 3),
 ])  # fmt: skip
 def test_no_barrier_can_be_left_out(
     plan: type[cuda_plan.Plan], n: int, batch_size: int, standin: Any,
@@ -143,9 +163,9 @@ def test_no_barrier_can_be_left_out(
 
     But for those that order memory between blocks, which the emulation runs one after the other.
     """
-    code = cuda_plan.source(np.dtype("float32"), np.dtype("float32"), plan, 4).splitlines()
+    code = a_plan(plan, "float32", 3).source(np.dtype("float32")).splitlines()
     end_of_own = next(i for i, line in enumerate(code) if line.startswith("// Gradient: "))
-    if plan is cuda_plan.ChunkPlan:  # whose gradients are of one part
+    if plan is cuda_chunks.Chunks:  # whose gradients are of one part
         code = code[:end_of_own]
     barriers = [line for line in code if "__syncthreads()" in line]
 
@@ -172,8 +192,8 @@ def test_no_barrier_can_be_left_out(
 def test_float32_is_never_widened() -> None:
     nvrtc = pytest.importorskip("cuda.bindings.nvrtc", reason="numba-cuda is not installed")
     options = [b"--gpu-architecture=compute_80", b"--std=c++17"]
-    for plan, kernel in ((cuda_plan.Plan, b"rows_step"), (cuda_plan.ChunkPlan, b"chunk_steps")):
-        code = cuda_plan.source(np.dtype("float32"), np.dtype("uint8"), plan, 1).encode()
+    for plan, kernel in ((cuda_plan.Plan, b"rows_step"), (cuda_chunks.Chunks, b"chunk_steps")):
+        code = a_plan(plan, "float32", 1).source(np.dtype("uint8")).encode()
 
         _, program = nvrtc.nvrtcCreateProgram(code, b"", 0, [], [])
         (status,) = nvrtc.nvrtcCompileProgram(program, len(options), options)
@@ -192,13 +212,13 @@ WIDE = "float64", "float64"
 
 @pytest.mark.parametrize(("kind", "capability"), [
     *[((*BYTES, plan, 1), capability)
-      for plan in (cuda_plan.Plan, cuda_plan.ChunkPlan) for capability in ("80", "90", "100")],
-    ((*WIDE, cuda_plan.Plan, 1), "90"), ((*WIDE, cuda_plan.ChunkPlan, 4), "90"),
+      for plan in (cuda_plan.Plan, cuda_chunks.Chunks) for capability in ("80", "90", "100")],
+    ((*WIDE, cuda_plan.Plan, 1), "90"), ((*WIDE, cuda_chunks.Chunks, 4), "90"),
 ])  # fmt: skip
 def test_it_compiles_without_a_gpu(kind: Any, capability: str) -> None:
     core = pytest.importorskip("cuda.core", reason="numba-cuda is not installed")
     real, inputs, plan, rows = kind
-    code = cuda_plan.source(np.dtype(real), np.dtype(inputs), plan, rows)
+    code = a_plan(plan, real, rows).source(np.dtype(inputs))
     options = core.ProgramOptions(arch=f"sm_{capability}", std="c++17", ptxas_options="-v")
     log = io.StringIO()
 
@@ -222,10 +242,12 @@ def test_auto_leaves_a_gpu_to_the_layers(
 
 
 @pytest.mark.parametrize(("case", "what"), [
-    ({"sizes": (17, 4000, 3)}, "so many units: 594,304 bytes of shared memory of"),
+    ({"sizes": (17, 4000, 3)}, "so many units: 722,400 bytes of shared memory of"),
     ({"sizes": (17, *[4] * 8, 3)}, "9 layers, more than 8"),
     ({"output": "sigmoid", "loss": "textbook"}, "loss 'textbook'"),
     ({"l2": 0.1}, "l2"),
+    ({"sizes": (1, 1000, 1000, 1), "output": "sigmoid", "n": 400_000, "batch_size": None,
+      "dtype": "float32"}, "batches of 400,000"),
 ])  # fmt: skip
 def test_what_it_cannot_do_is_refused(case: Any, what: str, on_gpu: fastnn.Backend) -> None:
     with (
@@ -233,6 +255,45 @@ def test_what_it_cannot_do_is_refused(case: Any, what: str, on_gpu: fastnn.Backe
         pytest.raises(ArgumentError, match=f"execution='fused' cannot do {what}"),
     ):
         trained("fused", **case)
+
+
+def test_targets_may_lie_there_in_any_way(on_gpu: fastnn.Backend) -> None:
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(40, 5)), rng.random((40, 3))
+    xp, ends = on_gpu.xp, []
+    with on_gpu.active():
+        inputs, there = xp.asarray(X), xp.asarray(Y)
+        flipped = xp.asarray(Y[::-1].copy())[::-1]
+        for targets in (there, xp.asarray(Y.T.copy()).T, flipped):
+            net = fastnn.MLP([5, 8, 3], output="sigmoid", seed=1, dtype="float64",
+                             device=on_gpu.device)  # fmt: skip
+            net.fit(inputs, targets, batch_size=7, epochs=2, execution="fused")
+            ends.append(net)
+
+    assert error(ends[1], ends[0]) == error(ends[2], ends[0]) == 0
+
+
+def test_a_fit_within_a_fit_takes_nothing_from_it(on_gpu: fastnn.Backend) -> None:
+    X, y = np.random.default_rng(0).normal(size=(40, 5)), np.arange(40) % 3
+    nets = [fastnn.MLP([5, 900, 3], seed=1, device=on_gpu.device) for _ in range(2)]
+
+    class Fitting(fastnn.Callback):
+        def on_epoch_end(self, epoch: int, figures: dict[str, float]) -> None:
+            small = fastnn.MLP([5, 4, 3], seed=1, device=on_gpu.device)
+            small.fit(X, y, epochs=1, execution="fused", progress=False)
+
+    nets[0].fit(X, y, epochs=3, execution="fused")
+    nets[1].fit(X, y, epochs=3, execution="fused", callbacks=[Fitting()])
+
+    assert error(nets[1], nets[0]) == 0
+
+
+def test_a_perceptron_is_left_to_the_layers(on_gpu: fastnn.Backend) -> None:
+    net = fastnn.MLP([4, 1], output="step", device=on_gpu.device)
+    net.fit(np.ones((8, 4)), np.ones((8, 1)), epochs=1)
+
+    with pytest.raises(ArgumentError, match="cannot do loss 'perceptron'"):
+        net.fit(np.ones((8, 4)), np.ones((8, 1)), epochs=1, execution="fused")
 
 
 def test_a_run_that_diverges_goes_back(on_gpu: fastnn.Backend) -> None:

@@ -12,8 +12,7 @@
 // work: Z at A (1), G (rows of a chunk, the same) at S (1), D at D (1), each row of a chunk; no WT.
 // In the control, `batch` is of a chunk, and `rows` of a step.
 
-constexpr int B = STEP_ROWS;  // rows of a step, at most
-constexpr int STEP_THREADS = 512, SHARE = 8;  // SHARE: threads that have a row of weights on the way back
+constexpr int B = STEP_ROWS;  // rows of a step, at most; SHARE threads have a row of weights on the way back
 
 // grid: (tiles of rows, tiles of W1's columns and then of rows)
 extern "C" __global__ void __launch_bounds__(THREADS, AT_ONCE)
@@ -39,7 +38,7 @@ chunk_products(const __grid_constant__ Job job) {
   const int other0 = (blockIdx.y - columns) * R;  // G is symmetric, and used below its diagonal
   if (other0 > row0) return;
   constexpr int HALF = DEPTH / 2;
-  real *X = area, *Y = area + HALF * R, sum = 0;
+  real *X = area, *Y = area + HALF * PITCH, sum = 0;
   const int i = threadIdx.x / R, j = threadIdx.x % R;
   for (int k = 0; k < job.width[0]; k += HALF) {
     const int depth = min(HALF, job.width[0] - k);
@@ -47,9 +46,10 @@ chunk_products(const __grid_constant__ Job job) {
     gather(job, X, chunk.first + row0, rows, k, depth);
     gather(job, Y, chunk.first + other0, min(R, chunk.count - other0), k, depth);
     __syncthreads();
-    for (int at = 0; at < depth; at++) sum = fma(X[at * R + i], Y[at * R + j], sum);
+    for (int at = 0; at < depth; at++) sum = fma(X[at * PITCH + i], Y[at * PITCH + j], sum);
   }
-  if (i < rows) job.work[job.S[1] + (row0 + i) * job.control->batch + other0 + j] = sum + job.has_bias;
+  if (i < rows && other0 + j < job.control->batch)
+    job.work[job.S[1] + (row0 + i) * job.control->batch + other0 + j] = sum + job.has_bias;
 }
 
 // The numbers of up to B rows at one place.
@@ -63,7 +63,7 @@ struct Rows {
 };
 
 // One layer in shared memory: W (K, stride) and b (N,); A, S and D (N, B) as in work, but for the last
-// layer's D, which is (N, R).  The stride is SHARE modulo 32, so that no two threads meet in a bank.
+// layer's D, which is (N, PITCH).  The stride is SHARE modulo 32, so that no two threads meet in a bank.
 struct Layer { real *W, *b, *A, *S, *D; int K, N, stride, f; };
 
 // A (N, B) and S of layer `to` from A of the layer before; the last one's Z.
@@ -83,7 +83,7 @@ __device__ inline void forward_rows(const Layer& before, const Layer& to, bool i
     const int c = i / B, r = i % B;
     real z = to.b[c];
     for (int slice = 0; slice < slices; slice++) z += parts[slice * to.N * B + i];
-    if (is_last) to.D[c * R + r] = r < count ? z : 0;
+    if (is_last) to.D[c * PITCH + r] = r < count ? z : 0;
     else {
       const real a = activate(to.f, z);
       to.A[i] = r < count ? a : 0;
@@ -95,7 +95,7 @@ __device__ inline void forward_rows(const Layer& before, const Layer& to, bool i
 
 // D of the layer before from that of `from`, whose weights and bias take their step.
 __device__ inline void backward_rows(const Layer& before, const Layer& from, bool is_last, bool has_bias, real rate) {
-  const int D_row = is_last ? R : B, share = threadIdx.x % SHARE;
+  const int D_row = is_last ? PITCH : B, share = threadIdx.x % SHARE;
   for (int k0 = 0; k0 < from.K; k0 += STEP_THREADS / SHARE) {
     const int k = k0 + threadIdx.x / SHARE;
     Rows g = Rows::none(), a = Rows::none();
@@ -143,21 +143,22 @@ extern "C" __global__ void __launch_bounds__(STEP_THREADS, 1) chunk_steps(const 
   __shared__ Layer layers[MOST_LAYERS + 1];
   __shared__ Target targets[MOST_CHUNK];
   __shared__ real rates[MOST_CHUNK];
-  const int h = job.width[1], wide = (h + 31) / 32 * 32, groups = STEP_THREADS / wide, c = thread % wide;
+  const int h = job.width[1], wide = (h + 31) / 32 * 32, groups = STEP_THREADS / wide;
+  const int c = thread < groups * wide ? thread % wide : h;  // a unit of the first layer, if below h
   real *Z = take(M * h), *G = take(M * M), *parts = take(STEP_THREADS * B);
   for (int l = 1; l <= L; l++) {
     const int K = job.width[l - 1], N = job.width[l], stride = N + ((SHARE - N) % 32 + 32) % 32;
     Layer layer{0, 0, 0, 0, 0, K, N, stride, job.f[l]};
     if (l > 1) layer.W = take(K * stride), layer.b = take(N);
     if (l < L) layer.A = take(N * B), layer.S = take(N * B);
-    layer.D = take(l < L ? N * B : N * R);
+    layer.D = take(l < L ? N * B : N * PITCH);
     if (thread == 0) layers[l] = layer;
     const real* W = job.work + job.W[l];
     for (int i = thread; l > 1 && i < K * N; i += STEP_THREADS)
       layer.W[i / N * stride + i % N] = W[(size_t)(i / N) * job.stride[l] + i % N];
     for (int i = thread; l > 1 && i < N; i += STEP_THREADS)
       layer.b[i] = job.has_bias ? W[(size_t)K * job.stride[l] + i] : 0;
-    for (int i = thread; l == L && i < N * R; i += STEP_THREADS) layer.D[i] = 0;
+    for (int i = thread; l == L && i < N * PITCH; i += STEP_THREADS) layer.D[i] = 0;
   }
   for (int i = thread; i < chunk.count * h; i += STEP_THREADS)
     Z[i] = job.work[job.A[1] + i / h * job.stride[1] + i % h];

@@ -1,11 +1,11 @@
 // Inputs: rows of X, picked by the order, cast and scaled on the way.
 
-// to (depth, R) = the inputs of these rows from column `from` on; rows that are not there are 0.
+// to (depth, PITCH) = the inputs of these rows from column `from` on; rows that are not there are 0.
 __device__ inline void gather(const Job& job, real* to, int first, int rows, int from, int depth) {
   for (int r = threadIdx.x / 32; r < R; r += WARPS) {
     const int row = r < rows ? job.order[first + r] : 0;
     for (int k = threadIdx.x % 32; k < depth; k += 32)
-      to[k * R + r] = r < rows ? input(job, row, from + k) : real(0);
+      to[k * PITCH + r] = r < rows ? input(job, row, from + k) : real(0);
   }
 }
 

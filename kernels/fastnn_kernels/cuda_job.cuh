@@ -13,7 +13,7 @@
 //   parts                sums over a part of the batch each, of every tile of the gradient
 // A stride is at least N + 1 and a multiple of 8.
 
-constexpr int MOST_LAYERS = 8, DEPTH = 512, MOST_CHUNK = 64;
+constexpr int DEPTH = SLAB / PITCH;  // inputs that are gathered at a time
 
 struct Control {
   int step, arrived;         // steps since the order began; blocks that are done with this one

@@ -23,7 +23,7 @@ __device__ inline Target target_of(const Job& job, int place) {
   return {row, job.labels ? int(job.labels[row]) : -1, job.weights ? job.weights[row] : job.weight};
 }
 
-// Z (N, R) becomes D = dloss/dZ of up to R rows, over `mean_of`.  LANES threads have a row; its loss and
+// Z (N, PITCH) becomes D = dloss/dZ of up to R rows, over `mean_of`.  LANES threads have a row; its loss and
 // hit go to `place`.  Of one that is not there D is 0.
 __device__ inline void set_loss(const Job& job, const Target& row, bool is_there, int place, real mean_of, real* Z) {
   const int N = job.width[job.layers], f = job.f[job.layers], at = threadIdx.x / LANES, lane = threadIdx.x % LANES;
@@ -35,20 +35,20 @@ __device__ inline void set_loss(const Job& job, const Target& row, bool is_there
   real better = 0, top = 0, sum = 1;  // better: outputs that are named before the label
   if (label >= 0 && N > 1)
     for (int c = lane; c < N; c += LANES)
-      better += c < label ? Z[c * R + at] >= Z[label * R + at] : Z[c * R + at] > Z[label * R + at];
+      better += c < label ? Z[c * PITCH + at] >= Z[label * PITCH + at] : Z[c * PITCH + at] > Z[label * PITCH + at];
   if (label >= 0 && N == 1) better = label != (Z[at] > 0);
   better = total(better);
   if (is_softmax) {
     top = Z[at];
-    for (int c = lane; c < N; c += LANES) top = Z[c * R + at] > top ? Z[c * R + at] : top;
+    for (int c = lane; c < N; c += LANES) top = Z[c * PITCH + at] > top ? Z[c * PITCH + at] : top;
     top = largest(top), sum = 0;
-    for (int c = lane; c < N; c += LANES) sum += exp(Z[c * R + at] - top);
+    for (int c = lane; c < N; c += LANES) sum += exp(Z[c * PITCH + at] - top);
     sum = total(sum);
   }
 
   real loss = 0, mass = 0, mean = 0;
   for (int c = lane; c < N; c += LANES) {
-    const real z = Z[c * R + at], y = target(c);
+    const real z = Z[c * PITCH + at], y = target(c);
     if (job.loss == SOFTMAX_CROSS_ENTROPY) {
       mass += y;
       loss -= y ? y * (z - top) : 0;
@@ -61,7 +61,7 @@ __device__ inline void set_loss(const Job& job, const Target& row, bool is_there
   loss = total(loss), mass = total(mass), mean = total(mean);
   if (job.loss == SOFTMAX_CROSS_ENTROPY) loss += mass * log(sum);
   for (int c = lane; c < N; c += LANES) {
-    const real z = Z[c * R + at], y = target(c), share = is_softmax ? exp(z - top) / sum : 0;
+    const real z = Z[c * PITCH + at], y = target(c), share = is_softmax ? exp(z - top) / sum : 0;
     real d;
     if (job.loss == SOFTMAX_CROSS_ENTROPY) d = mass * share - y;
     else if (job.loss == SIGMOID_CROSS_ENTROPY) d = loss_slope(job.loss, z, y);
@@ -70,7 +70,7 @@ __device__ inline void set_loss(const Job& job, const Target& row, bool is_there
       const real t = activate(f, z);
       d = loss_slope(job.loss, t, y) * slope(f, z, t);
     }
-    Z[c * R + at] = g * d;
+    Z[c * PITCH + at] = g * d;
   }
   if (is_there && lane == 0) {
     job.losses[place] = w * loss;

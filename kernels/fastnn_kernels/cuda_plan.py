@@ -1,19 +1,16 @@
-"""Plan: what a GPU is to train by cuda_step.cu, where its numbers lie, and how it is launched."""
+"""Plan: what a GPU is to train, where its numbers lie, and how it is launched."""
 
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 MOST_LAYERS = 8
-THREADS, WARPS, ROWS, COLUMNS = 256, 8, 16, 64  # of a block; the last two of its tile
-STEP_THREADS, SHARE = 512, 8  # of the block that takes many steps
-FEW = 4  # rows of its batches, at most
-CHUNKS = (64, 32, 16)  # rows that it takes at once, as many as it has memory for
-WIDEST = 512  # layer that it takes
+THREADS, ROWS, COLUMNS = 256, 16, 64  # of a block; the last two of its tile
+PITCH = ROWS + 4  # of what has ROWS numbers in shared memory: see cuda_tile.cuh
+SLAB = THREADS // 32 * COLUMNS * PITCH  # numbers of the sums of a block's warps
+STATIC = 4096  # bytes of shared memory, at most, that kernels have without asking
 PART = 64  # rows of a batch, at least, that a part of a gradient sums over
 BLOCKS = 264  # two for each of an H200's 132 multiprocessors
 
@@ -38,7 +35,7 @@ POINTERS = ("control", "X", "offset", "factor", "order", "labels", "Y", "weights
 
 
 def job_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """The record Job of cuda_step.cu, for real numbers of this type."""
+    """The record Job of cuda_job.cuh, for real numbers of this type."""
     flags = "layers has_bias loss rule keeps size is_scaled_by_column is_mean has_transposes parts"
     a_layer = "width stride f W WT A S D flat_W flat_b"
     return np.dtype([
@@ -48,17 +45,6 @@ def job_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
         ("threshold", np.uint32, MOST_LAYERS + 1), ("kept", dtype, MOST_LAYERS + 1),
         ("weight", dtype),
     ], align=True)  # fmt: skip
-
-
-def source(dtype: np.dtype[Any], inputs: np.dtype[Any], plan: "type[Plan]", rows: int) -> str:
-    """CUDA C++ for real numbers and inputs of these types, and steps of up to so many rows."""
-    types = {"real": dtype, "wide": np.result_type(inputs, dtype), "INPUT": inputs}
-    head = [f"typedef {NAMES[each.name]} {name};" for name, each in types.items()]
-    head.append(f"#define STEP_ROWS {rows}")
-    names = ("device", "scalars", "tile", "job", "inputs", "loss")
-    files = [*(f"{name}.cuh" for name in names), plan.file, "gradient.cu", "layout.cu"]
-    folder = Path(__file__).parent
-    return "\n".join([*head, *((folder / f"cuda_{name}").read_text() for name in files)])
 
 
 class Launch(NamedTuple):
@@ -91,7 +77,8 @@ class Plan:
     batch_size: int
     is_mean: bool
     most_bytes: int
-    file: ClassVar[str] = "rows.cu"
+
+    files: ClassVar[tuple[str, ...]] = ("loss.cuh", "rows.cu")
 
     def __str__(self) -> str:
         return "steps of two kernels each, replayed as graphs"
@@ -125,11 +112,6 @@ class Plan:
         return 1
 
     @property
-    def step_rows(self) -> int:
-        """For how many rows of a step the kernels are compiled, where that matters."""
-        return 1 if self.batch_size == 1 else FEW
-
-    @property
     def parts(self) -> int:
         """Of a batch, which are summed over by blocks of their own."""
         return max(1, min(self.turn // PART, BLOCKS // self.tiles))
@@ -137,13 +119,16 @@ class Plan:
     @property
     def launches(self) -> list[Launch]:
         """The kernels, in their order."""
-        slab = WARPS * COLUMNS * (ROWS + 4)
-        units = sum(self.sizes[1:]) * ROWS
-        item = self.dtype.itemsize
+        units, item = sum(self.sizes[1:]) * PITCH, self.dtype.itemsize
         return [
-            Launch("rows_step", (-(-self.turn // ROWS), 1), THREADS, (slab + units) * item),
-            Launch("gradient_update", (self.tiles, self.parts), THREADS, slab * item),
+            Launch("rows_step", (-(-self.turn // ROWS), 1), THREADS, (SLAB + units) * item),
+            Launch("gradient_update", (self.tiles, self.parts), THREADS, SLAB * item),
         ]
+
+    @property
+    def needs(self) -> int:
+        """Bytes of shared memory for a block, beside those that a kernel has without asking."""
+        return max(launch.shared for launch in self.launches)
 
     @property
     def rule(self) -> str:
@@ -156,93 +141,62 @@ class Plan:
         transpose = self.sizes[k] * self.strides[k - 1] if k > 1 else 0
         return {"WT": transpose, "A": rows, "S": rows, "D": rows}
 
-    def job(self) -> tuple[Any, int]:
-        """The record, but for its pointers, and how many numbers `work` has."""
-        count, layers = 0, len(self.sizes) - 1
+    def places(self) -> tuple[list[tuple[str, int, int]], int, int]:
+        """Where each name of each layer lies in work, the numbers from a parameter to what the
+        optimizer keeps of it, and the numbers of work."""
+        found: list[tuple[str, int, int]] = []
+        count, layers = 0, range(1, len(self.sizes))
+        for k in layers:
+            found.append(("W", k, count))
+            count += _whole(self.heights[k - 1] * self.strides[k])
+        size, count = count, count * (1 + self.keeps)
+        for k in layers:
+            for name, numbers in self.room(k).items():
+                found.append((name, k, count))
+                count += _whole(numbers)
+        found.append(("parts", 0, count))
+        if self.parts > 1:
+            count += self.parts * self.tiles * ROWS * COLUMNS
+        return found, size, count
+
+    def job(self) -> Any:
+        """The record, but for its pointers.  Raises OverflowError beyond 2**31 numbers of work."""
+        layers, (places, size, _) = len(self.sizes) - 1, self.places()
         job = np.zeros(1, job_type(self.dtype))
         record = job[0]
-
-        def take(numbers: int) -> int:
-            nonlocal count
-            place, count = count, count + -(-numbers // 32) * 32
-            return place
-
-        record["layers"], record["has_bias"], record["is_mean"] = (
-            layers,
-            self.has_bias,
-            self.is_mean,
-        )
+        record["layers"], record["has_bias"] = layers, self.has_bias
+        record["is_mean"], record["has_transposes"] = self.is_mean, "WT" in self.room(1)
         record["loss"] = LOSSES.index(self.loss.removesuffix("_labels"))
-        record["rule"], record["keeps"] = RULES.index(self.rule), self.keeps
+        record["rule"], record["keeps"], record["size"] = RULES.index(self.rule), self.keeps, size
         record["width"][: layers + 1], record["stride"][: layers + 1] = self.sizes, self.strides
         functions = [*self.activations, self.output]
         record["f"][1 : layers + 1] = [ACTIVATIONS.index(name) for name in functions]
         for k, rate in enumerate(self.dropout, start=1):
             record["threshold"][k], record["kept"][k] = int(rate * 2**32), 1 / (1 - rate)
-        for k in range(1, layers + 1):
-            record["W"][k] = take(self.heights[k - 1] * self.strides[k])
-        record["size"] = count
-        count *= 1 + self.keeps
-        record["has_transposes"] = "WT" in self.room(1)
-        for k in range(1, layers + 1):
-            for name, numbers in self.room(k).items():
-                record[name][k] = take(numbers)
-        record["parts"] = take(self.parts * self.tiles * ROWS * COLUMNS)
-        return job, count
-
-
-class ChunkPlan(Plan):
-    """Of batches of a few rows by plain gradient descent, without dropout: see cuda_chunk.cu."""
-
-    file = "chunk.cu"
-
-    def __str__(self) -> str:
-        return f"{self.batches} steps in three kernels, replayed as graphs"
+        for name, k, place in places:
+            if k:
+                record[name][k] = place
+            else:
+                record[name] = place
+        return job
 
     @property
-    def rule(self) -> str:
-        return "move"
+    def constants(self) -> dict[str, int]:
+        """What the source takes from here, by its names."""
+        return {"THREADS": THREADS, "R": ROWS, "COLUMNS": COLUMNS, "PITCH": PITCH, "SLAB": SLAB,
+                "MOST_LAYERS": MOST_LAYERS}  # fmt: skip
 
-    @property
-    def tiles(self) -> int:
-        return -(-self.heights[0] // ROWS) * -(-self.sizes[1] // COLUMNS)
+    def source(self, inputs: np.dtype[Any]) -> str:
+        """CUDA C++ for an X of this type."""
+        types = {"real": self.dtype, "wide": np.result_type(inputs, self.dtype), "INPUT": inputs}
+        head = [f"typedef {NAMES[each.name]} {name};" for name, each in types.items()]
+        head += [f"constexpr int {name} = {value};" for name, value in self.constants.items()]
+        files = ("device.cuh", "scalars.cuh", "tile.cuh", "job.cuh", "inputs.cuh", *self.files,
+                 "gradient.cu", "layout.cu")  # fmt: skip
+        folder = Path(__file__).parent
+        return "\n".join([*head, *((folder / f"cuda_{name}").read_text() for name in files)])
 
-    @property
-    def parts(self) -> int:
-        return 1
 
-    def room(self, k: int) -> dict[str, int]:
-        if k > 1:
-            return {}
-        rows = self.turn * self.strides[1]
-        return {"A": rows, "S": self.turn**2, "D": rows}
-
-    @cached_property
-    def turn(self) -> int:
-        for rows in CHUNKS:
-            turn = max(1, rows // self.batch_size) * self.batch_size
-            if self._block_bytes(turn) <= self.most_bytes:
-                break
-        return turn
-
-    @property
-    def batches(self) -> int:
-        return self.turn // self.batch_size
-
-    @property
-    def launches(self) -> list[Launch]:
-        slab = WARPS * COLUMNS * (ROWS + 4) * self.dtype.itemsize
-        rows, columns = -(-self.turn // ROWS), -(-self.sizes[1] // COLUMNS)
-        return [
-            Launch("chunk_products", (rows, columns + rows), THREADS, slab),
-            Launch("chunk_steps", (1, 1), STEP_THREADS, self._block_bytes(self.turn)),
-            Launch("gradient_update", (self.tiles, 1), THREADS, slab),
-        ]
-
-    def _block_bytes(self, turn: int) -> int:
-        """Of shared memory for the block that takes the steps: see take_steps."""
-        rows, h, k = self.step_rows, self.sizes[1], self.sizes[-1]
-        counts = [turn * h, turn**2, STEP_THREADS * rows, k * ROWS]
-        counts += 3 * [m * rows for m in self.sizes[1:-1]] + list(self.sizes[2:])
-        counts += [d * (m + (SHARE - m) % 32) for d, m in pairwise(self.sizes[1:])]
-        return sum(-(-count // 4) * 4 for count in counts) * self.dtype.itemsize
+def _whole(numbers: int) -> int:
+    """As many as fill whole lines of memory."""
+    return -(-numbers // 32) * 32

@@ -10,7 +10,7 @@ __device__ inline void drop(const Job& job, const Batch& batch, int l, unsigned 
   s = stays ? s * job.kept[l] : 0;
 }
 
-// A (N, R) of layer l from that of the layer before, or from X; the last layer's is Z.
+// A (N, PITCH) of layer l from that of the layer before, or from X; the last layer's is Z.
 __device__ inline void forward(const Job& job, const Batch& batch, int l, int row0, int rows,
                                const real* before, real* A, real* area) {
   const int K = job.width[l - 1], N = job.width[l], stride = job.stride[l];
@@ -37,14 +37,14 @@ __device__ inline void forward(const Job& job, const Batch& batch, int l, int ro
           job.work[job.A[l] + place] = a;
           job.work[job.S[l] + place] = s;
         }
-        A[c * R + r] = r < rows ? a : 0;
+        A[c * PITCH + r] = r < rows ? a : 0;
       }
     }
     __syncthreads();
   }
 }
 
-// D (K, R) of layer l - 1 from that of layer l.
+// D (K, PITCH) of layer l - 1 from that of layer l.
 __device__ inline void backward(const Job& job, int l, int row0, int rows, const real* after, real* D, real* area) {
   const int K = job.width[l - 1], stride = job.stride[l - 1];
   for (int column = 0; column < K; column += COLUMNS) {
@@ -59,7 +59,7 @@ __device__ inline void backward(const Job& job, int l, int row0, int rows, const
         const int r = tile.row() + i;
         const size_t place = (size_t)(row0 + r) * stride + c;
         const real d = r < rows ? g[i] * job.work[job.S[l - 1] + place] : 0;
-        D[c * R + r] = d;
+        D[c * PITCH + r] = d;
         if (r < rows) job.work[job.D[l - 1] + place] = d;
       }
     __syncthreads();
@@ -69,7 +69,7 @@ __device__ inline void backward(const Job& job, int l, int row0, int rows, const
 // grid: tiles of R rows of a batch.
 extern "C" __global__ void __launch_bounds__(THREADS, AT_ONCE) rows_step(const __grid_constant__ Job job) {
   SHARED(real, area);       // of inputs, and of the warps' sums
-  real* A = area + SLAB;    // (width, R) of one layer after the other
+  real* A = area + SLAB;    // (width, PITCH) of one layer after the other
   const Batch batch(*job.control);
   const int row0 = blockIdx.x * R, rows = min(R, batch.count - row0);
   if (rows <= 0) return;
@@ -77,19 +77,19 @@ extern "C" __global__ void __launch_bounds__(THREADS, AT_ONCE) rows_step(const _
   for (int l = 1; l <= job.layers; l++) {
     forward(job, batch, l, row0, rows, before, A, area);
     before = A;
-    A += job.width[l] * R;
+    A += job.width[l] * PITCH;
   }
-  A -= job.width[job.layers] * R;
+  A -= job.width[job.layers] * PITCH;
   const int r = threadIdx.x / LANES, place = batch.first + row0 + r, N = job.width[job.layers];
   const Target target = r < rows ? target_of(job, place) : Target{0, -1, 0};
   set_loss(job, target, r < rows, place, job.is_mean ? batch.count : 1, A);
   if (r < rows)  // what this thread has set
     for (int c = threadIdx.x % LANES; c < N; c += LANES)
-      job.work[job.D[job.layers] + (size_t)(row0 + r) * job.stride[job.layers] + c] = A[c * R + r];
+      job.work[job.D[job.layers] + (size_t)(row0 + r) * job.stride[job.layers] + c] = A[c * PITCH + r];
   __syncthreads();
   for (int l = job.layers; l > 1; l--) {
     const real* after = A;
-    A -= job.width[l - 1] * R;
+    A -= job.width[l - 1] * PITCH;
     backward(job, l, row0, rows, after, A, area);
   }
 }

@@ -4,11 +4,12 @@
 // straight into registers, and the loop has no barrier.  Then the eight warps' sums are added in a
 // fixed order.  A lane holds EACH rows and two times four neighbouring columns: lane = 8 y + x has the
 // rows from EACH y on and the columns from 4 x and from 32 + 4 x on.
+//
+// What has R rows in shared memory has PITCH numbers from column to column, so that lanes meet in
+// fewer banks.
 
-constexpr int THREADS = 256, WARPS = THREADS / 32, COLUMNS = 64;
-constexpr int R = 16, EACH = R / 4, GAP = R + 4;  // GAP: no two lanes meet in a bank
+constexpr int WARPS = THREADS / 32, EACH = R / 4;
 constexpr int AT_ONCE = sizeof(real) == 4 ? 2 : 1;  // blocks of a multiprocessor: registers suffice
-constexpr int SLAB = WARPS * COLUMNS * GAP;         // numbers of shared memory for the warps' sums
 
 struct alignas(16) Four { real at[4]; };  // a GPU loads 16 bytes at a time
 
@@ -37,12 +38,12 @@ struct Tile {
       }
   }
 
-  // sum += A^T W for A (depth, R) in shared memory and W (depth, stride).
+  // sum += A^T W for A (depth, PITCH) in shared memory and W (depth, stride).
   __device__ void product(const real* A, const real* W, int stride, int depth, int column) {
 #pragma unroll 4
     for (int k = warp; k < depth; k += WARPS) {
       real a[EACH];
-      load(a, A + k * R + EACH * y);
+      load(a, A + k * PITCH + EACH * y);
       add(a, W + (size_t)k * stride, stride, column);
     }
   }
@@ -64,7 +65,7 @@ struct Tile {
       const int place = (j >> 2) * 32 + (j & 3) * 8 + x;  // neighbouring lanes in neighbouring banks
 #pragma unroll
       for (int i = 0; i < EACH; i += 4)
-        *(Four*)(slab + (warp * COLUMNS + place) * GAP + EACH * y + i) =
+        *(Four*)(slab + (warp * COLUMNS + place) * PITCH + EACH * y + i) =
             Four{{sum[i][j], sum[i + 1][j], sum[i + 2][j], sum[i + 3][j]}};
     }
     __syncthreads();
@@ -73,7 +74,7 @@ struct Tile {
 #pragma unroll
     for (int w = 0; w < WARPS; w++) {
       real part[EACH];
-      load(part, slab + (w * COLUMNS + (threadIdx.x & 63)) * GAP + row());
+      load(part, slab + (w * COLUMNS + (threadIdx.x & 63)) * PITCH + row());
 #pragma unroll
       for (int i = 0; i < EACH; i++) total[i] += part[i];
     }

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn_kernels.cuda_plan import BLOCKS, CONTROL, NAMES, POINTERS, THREADS, Launch, Plan, source
+from fastnn_kernels.cuda_plan import BLOCKS, CONTROL, NAMES, POINTERS, THREADS, Launch, Plan
 
 Array = Any  # cupy.ndarray
 
@@ -32,15 +32,17 @@ class Trainer:
     ) -> None:  # fmt: skip
         self.plan, self.cupy, self.seed = plan, cupy, seed
         names = ("parameters", "state", "state_too")
-        self.job, count = plan.job()
+        self.job = plan.job()
         record = self.job[0]
         is_by_column = np.size(offset) > 1 or np.size(factor) > 1
         columns, wide = plan.sizes[0] if is_by_column else 1, np.result_type(X.dtype, plan.dtype)
         scaling = [np.broadcast_to(x, columns).astype(wide) for x in (offset, factor)]
         self.held = {
             "X": cupy.ascontiguousarray(X), "offset": cupy.asarray(scaling[0]),
-            "factor": cupy.asarray(scaling[1]), "labels": labels, "Y": Y, "weights": weights,
-            "work": cupy.zeros(count, plan.dtype),
+            "factor": cupy.asarray(scaling[1]), "weights": weights,
+            "labels": None if labels is None else cupy.ascontiguousarray(labels),
+            "Y": None if Y is None else cupy.ascontiguousarray(Y),
+            "work": cupy.zeros(plan.places()[-1], plan.dtype),
             "control": cupy.zeros(CONTROL.itemsize // 4, np.int32),
             "tickets": cupy.zeros(plan.tiles, np.int32),
             **dict(zip_longest(names, vectors)),
@@ -48,8 +50,7 @@ class Trainer:
         for k in range(1, len(plan.sizes)):
             record["flat_W"][k], record["flat_b"][k] = places[f"W{k}"], places.get(f"b{k}", 0)
         record["weight"], record["is_scaled_by_column"] = weight, is_by_column
-        code = source(plan.dtype, X.dtype, type(plan), plan.step_rows)
-        module = cupy.RawModule(code=code, options=("--std=c++17",))
+        module = cupy.RawModule(code=plan.source(X.dtype), options=("--std=c++17",))
         blocks = min(BLOCKS, -(-len(vectors[0]) // THREADS))
         self.pack, self.unpack, *self.turn = (
             self._ready(module, launch)
@@ -90,7 +91,7 @@ class Trainer:
     def _ready(self, module: Any, launch: Launch) -> Callable[[], None]:
         """The function that launches it."""
         kernel = module.get_function(launch.name)
-        kernel.max_dynamic_shared_size_bytes = launch.shared
+        kernel.max_dynamic_shared_size_bytes = self.plan.most_bytes  # its other users' bound, too
         job = (self.job,)
         return lambda: kernel(launch.grid, (launch.threads,), job, shared_mem=launch.shared)
 
@@ -110,7 +111,7 @@ class Trainer:
         """For so many rows of an order, and numbers; a graph knows where they are."""
         if self.room[0] >= rows and self.room[1] >= numbers:
             return
-        self.room = rows, numbers = max(rows, self.room[0]), max(numbers, self.room[1])
+        rows, numbers = max(rows, self.room[0]), max(numbers, self.room[1])
         self.graph, cupy = None, self.cupy
         self.held |= {
             "order": cupy.zeros(rows, np.int32), "numbers": cupy.zeros(numbers, self.plan.dtype),
@@ -119,6 +120,7 @@ class Trainer:
         for name in POINTERS:
             held = self.held[name]
             self.job[name] = 0 if held is None else held.data.ptr
+        self.room = rows, numbers
 
 
 def takes(dtype: np.dtype[Any]) -> bool:

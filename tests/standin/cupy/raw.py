@@ -12,7 +12,12 @@ from typing import Any
 from cupy import cuda
 
 HEADER = Path(__file__).with_name("emulation.hpp")
-FLAGS = ["-std=c++17", "-O2", "-march=native", "-shared", "-fPIC", "-x", "c++", "-w"]
+FLAGS = ["-std=c++17", "-O1", "-march=native", "-shared", "-fPIC", "-x", "c++", "-w",
+         "-fsanitize=alignment,bounds,shift,signed-integer-overflow",
+         "-fsanitize-undefined-trap-on-error"]  # fmt: skip
+
+
+_functions: dict[tuple[int, str], "RawKernel"] = {}  # one for all who ask, as a driver has it
 
 
 class RawModule:
@@ -34,7 +39,7 @@ class RawModule:
         self.library = ctypes.CDLL(str(_compiled(text)))
 
     def get_function(self, name: str) -> "RawKernel":
-        return RawKernel(self.library, name)
+        return _functions.setdefault((self.library._handle, name), RawKernel(self.library, name))
 
 
 class RawKernel:

@@ -12,7 +12,7 @@ mkdir -p "$1" && folder=$(cd "$1" && pwd) || exit 2
 cd "$(dirname "$0")/.." || exit 2
 python=${PYTHON:-python3} log=$folder/log.txt failed=0
 export PYTHONPATH="$PWD:$PWD/kernels${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1
-parts="machine accuracy throughput steps operations launches barriers"
+parts="machine accuracy steps throughput operations launches barriers"
 for name in $parts; do rm -f "$folder/$name.json"; done
 rm -f "$folder/tests.xml" "$log"
 export FASTNN_REQUIRE_GPU=1 PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 # others' plugins, others' warnings
@@ -51,8 +51,8 @@ if [ -n "${FASTNN_DATA:-}" ]; then
 else
     echo "== accuracy: not run, FASTNN_DATA names no folder with MNIST" | tee -a "$log"
 fi
-own throughput 110
 own steps 50
+own throughput 110
 if "$python" -c "import pytest_benchmark" 2>/dev/null; then
     part bench 150 "$python" -m pytest -p pytest_benchmark.plugin bench/test_training.py -q --quick \
         --device=cuda --benchmark-json="$folder/gpu.json" -p no:cacheprovider

@@ -54,6 +54,8 @@ def test_every_name_of_the_standin_is_cupys(real: Any, standin: Any) -> None:
             assert set(inspect.signature(ours).parameters) <= {
                 *inspect.signature(theirs).parameters, "arrays", "x",
             }, name  # fmt: skip
+    for name in standin.cuda.Device().attributes:
+        assert hasattr(real.cuda.runtime, f"cudaDevAttr{name}")
     assert issubclass(real.cuda.memory.OutOfMemoryError, MemoryError)
     assert issubclass(real.cuda.runtime.CUDARuntimeError, RuntimeError)
     assert "status" in dir(real.cuda.runtime.CUDARuntimeError(1))

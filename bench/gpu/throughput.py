@@ -27,7 +27,7 @@ NETS = [
     ((784, 200, 10), "relu"),
     ((784, 512, 512, 10), "relu"),
 ]
-STEPS = {1: 6000, 10: 3000, 100: 1000, 1024: 120, 8192: 30}  # a turn's, by batch size
+STEPS = {1: 2000, 10: 1500, 100: 600, 1024: 100, 8192: 20}  # a turn's, by batch size
 TURNS, SECONDS = 7, 4.0  # of each case: so many turns, or as many as begin in this time
 LEARNING_RATE = 1e-3  # small, so that no batch size diverges; it changes no time
 

@@ -12,7 +12,7 @@ OWN = {  # what tests look into
     "cuda": {"memory", "limit", "is_pinned", "clock", "waits", "CUDARuntimeError"},
     "runtime": {"driver", "runtime", "count", "error"},
     "pool": {"take", "used", "total", "limit", "OutOfMemoryError"},
-    "Stream": {"made", "seen", "arrived", "pending", "copied"},
+    "Stream": {"made", "seen", "arrived", "pending", "copied", "captured", "take"},
     "Event": {"time", "copies", "stream", "seconds"},
     "Device": {"current"},
 }

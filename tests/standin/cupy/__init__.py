@@ -228,6 +228,6 @@ def stack(arrays: Any) -> ndarray:
     return ndarray(np.stack([_inside(a) for a in arrays]))
 
 
-from cupy.raw import RawModule  # noqa: E402, F401
+from cupy._raw import RawModule  # noqa: E402, F401
 
 sys.modules[__name__].__dict__.update({"float32": np.float32, "float64": np.float64})

@@ -228,8 +228,6 @@ def test_it_compiles_without_a_gpu(kind: Any, capability: str) -> None:
     assert not re.search("warning #(?!177)", told)  # 177: a name that one of the kernels uses
     assert len(re.findall("Compiling entry function", told)) in (4, 5)
     assert set(re.findall(r"(\d+) bytes spill", told)) == {"0"}
-    registers = map(int, re.findall(r"Used (\d+) registers", told))
-    assert max(registers) <= (128 if real == "float32" else 255)  # so two blocks fit, or one
 
 
 def test_auto_leaves_a_gpu_to_the_layers(

@@ -15,7 +15,7 @@
 constexpr int B = STEP_ROWS;  // rows of a step, at most; SHARE threads have a row of weights on the way back
 
 // grid: (tiles of rows, tiles of W1's columns and then of rows)
-extern "C" __global__ void __launch_bounds__(THREADS, AT_ONCE)
+extern "C" __global__ void __launch_bounds__(THREADS, 1)
 chunk_products(const __grid_constant__ Job job) {
   SHARED(real, area);
   const Batch chunk(*job.control);

@@ -15,7 +15,7 @@ __device__ inline void load_inputs(const Job& job, const Batch& batch, int l, in
 
 // grid: (tiles of all layers' weights, parts of the batch).  The block that is last at a tile adds its
 // parts in their order; the last of all ends the step.
-extern "C" __global__ void __launch_bounds__(THREADS, AT_ONCE)
+extern "C" __global__ void __launch_bounds__(THREADS, 1)
 gradient_update(const __grid_constant__ Job job) {
   SHARED(real, area);
   const Batch batch(*job.control);
@@ -31,7 +31,7 @@ gradient_update(const __grid_constant__ Job job) {
   const int length = (batch.count + gridDim.y - 1) / gridDim.y, from = blockIdx.y * length;
 
   Tile tile;
-#pragma unroll 2
+#pragma unroll 4
   for (int r = from + tile.warp; r < min(batch.count, from + length); r += WARPS) {
     real a[EACH];
     load_inputs(job, batch, l, r, k0 + EACH * tile.y, a);

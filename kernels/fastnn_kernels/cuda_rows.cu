@@ -67,7 +67,7 @@ __device__ inline void backward(const Job& job, int l, int row0, int rows, const
 }
 
 // grid: tiles of R rows of a batch.
-extern "C" __global__ void __launch_bounds__(THREADS, AT_ONCE) rows_step(const __grid_constant__ Job job) {
+extern "C" __global__ void __launch_bounds__(THREADS, 1) rows_step(const __grid_constant__ Job job) {
   SHARED(real, area);       // of inputs, and of the warps' sums
   real* A = area + SLAB;    // (width, PITCH) of one layer after the other
   const Batch batch(*job.control);

@@ -9,7 +9,6 @@
 // fewer banks.
 
 constexpr int WARPS = THREADS / 32, EACH = R / 4;
-constexpr int AT_ONCE = sizeof(real) == 4 ? 2 : 1;  // blocks of a multiprocessor: registers suffice
 
 struct alignas(16) Four { real at[4]; };  // a GPU loads 16 bytes at a time
 
@@ -40,7 +39,7 @@ struct Tile {
 
   // sum += A^T W for A (depth, PITCH) in shared memory and W (depth, stride).
   __device__ void product(const real* A, const real* W, int stride, int depth, int column) {
-#pragma unroll 4
+#pragma unroll 8  // a row of W takes hundreds of cycles to come: many are to be under way
     for (int k = warp; k < depth; k += WARPS) {
       real a[EACH];
       load(a, A + k * PITCH + EACH * y);

@@ -2,8 +2,8 @@
 //
 // A chunk is some whole batches.  A step on a row r moves W1 by -rate x_r dZ1_r and b1 by -rate dZ1_r,
 // and so it moves z1 of a later row i by -rate (x_i x_r + 1) dZ1_r: what a chunk needs of X and W1 is
-// Z = X W1 + b1 and G = X X^T + 1, which are made at once.  The steps are those of batch after batch, up
-// to rounding.
+// Z = X W1 + b1 and G = X X^T + 1, which are made at once.  The steps are those of batch after batch,
+// up to rounding.
 //
 //   chunk_products   Z and G, on as many blocks as they have tiles
 //   chunk_steps      all batches in their order, in one block that holds the weights of later layers
@@ -12,14 +12,15 @@
 // work: Z at A (1), G (rows of a chunk, the same) at S (1), D at D (1), each row of a chunk; no WT.
 // In the control, `batch` is of a chunk, and `rows` of a step.
 
-constexpr int B = STEP_ROWS;  // rows of a step, at most; SHARE threads have a row of weights on the way back
+constexpr int B = STEP_ROWS;  // rows of a step, at most; on the way back SHARE threads have one of W
 
 // grid: (tiles of rows, tiles of W1's columns and then of rows)
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
 chunk_products(const __grid_constant__ Job job) {
   SHARED(real, area);
   const Batch chunk(*job.control);
-  const int row0 = blockIdx.x * R, rows = min(R, chunk.count - row0), columns = (job.width[1] + COLUMNS - 1) / COLUMNS;
+  const int row0 = blockIdx.x * R, rows = min(R, chunk.count - row0);
+  const int columns = (job.width[1] + COLUMNS - 1) / COLUMNS;
   if (rows <= 0) return;
   if (int(blockIdx.y) < columns) {
     const int column = blockIdx.y * COLUMNS, stride = job.stride[1];
@@ -63,12 +64,14 @@ struct Rows {
 };
 
 // One layer in shared memory: W (K, stride) and b (N,); A, S and D (N, B) as in work, but for the last
-// layer's D, which is (N, PITCH).  The stride is SHARE modulo 32, so that no two threads meet in a bank.
+// layer's D, which is (N, PITCH).  The stride is SHARE modulo 32, so that no two lanes meet in a bank.
 struct Layer { real *W, *b, *A, *S, *D; int K, N, stride, f; };
 
 // A (N, B) and S of layer `to` from A of the layer before; the last one's Z.
-__device__ inline void forward_rows(const Layer& before, const Layer& to, bool is_last, int count, real* parts) {
-  const int wide = (to.N + 31) / 32 * 32, slices = STEP_THREADS / wide, length = (to.K + slices - 1) / slices;
+__device__ inline void forward_rows(const Layer& before, const Layer& to, bool is_last, int count,
+                                    real* parts) {
+  const int wide = (to.N + 31) / 32 * 32, slices = STEP_THREADS / wide;
+  const int length = (to.K + slices - 1) / slices;
   const int j = threadIdx.x % wide, slice = threadIdx.x / wide;
   if (j < to.N && slice < slices) {
     Rows z = Rows::none();
@@ -94,7 +97,8 @@ __device__ inline void forward_rows(const Layer& before, const Layer& to, bool i
 }
 
 // D of the layer before from that of `from`, whose weights and bias take their step.
-__device__ inline void backward_rows(const Layer& before, const Layer& from, bool is_last, bool has_bias, real rate) {
+__device__ inline void backward_rows(const Layer& before, const Layer& from, bool is_last,
+                                     bool has_bias, real rate) {
   const int D_row = is_last ? PITCH : B, share = threadIdx.x % SHARE;
   for (int k0 = 0; k0 < from.K; k0 += STEP_THREADS / SHARE) {
     const int k = k0 + threadIdx.x / SHARE;
@@ -130,7 +134,8 @@ __device__ inline void backward_rows(const Layer& before, const Layer& from, boo
 }
 
 // grid: one block.
-extern "C" __global__ void __launch_bounds__(STEP_THREADS, 1) chunk_steps(const __grid_constant__ Job job) {
+extern "C" __global__ void __launch_bounds__(STEP_THREADS, 1)
+chunk_steps(const __grid_constant__ Job job) {
   SHARED(real, memory);
   const Control& now = *job.control;
   const Batch chunk(now);
@@ -212,7 +217,8 @@ extern "C" __global__ void __launch_bounds__(STEP_THREADS, 1) chunk_steps(const 
     const Layer layer = layers[l];
     real* W = job.work + job.W[l];
     for (int i = thread; i < layer.K * layer.N; i += STEP_THREADS)
-      W[(size_t)(i / layer.N) * job.stride[l] + i % layer.N] = layer.W[i / layer.N * layer.stride + i % layer.N];
+      W[(size_t)(i / layer.N) * job.stride[l] + i % layer.N] =
+          layer.W[i / layer.N * layer.stride + i % layer.N];
     for (int i = thread; job.has_bias && i < layer.N; i += STEP_THREADS)
       W[(size_t)layer.K * job.stride[l] + i] = layer.b[i];
   }

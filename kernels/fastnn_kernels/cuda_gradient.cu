@@ -1,7 +1,8 @@
 // Gradient: a block makes a tile of one layer's gradient and moves its weights along it.
 
 // a = the inputs of layer l to rows k and on of its weights, in row `row` of the batch.
-__device__ inline void load_inputs(const Job& job, const Batch& batch, int l, int row, int k, real (&a)[EACH]) {
+__device__ inline void load_inputs(const Job& job, const Batch& batch, int l, int row, int k,
+                                   real (&a)[EACH]) {
   const int K = job.width[l - 1];
   if (l > 1) {
     const int stride = job.stride[l - 1];
@@ -57,7 +58,8 @@ gradient_update(const __grid_constant__ Job job) {
       for (int i = 0; i < EACH; i++) g[i] = 0;
       for (int part = 0; part < int(gridDim.y); part++)
 #pragma unroll
-        for (int i = 0; i < EACH; i++) g[i] += __ldcg(parts + (part * EACH + i) * THREADS + threadIdx.x);
+        for (int i = 0; i < EACH; i++)
+          g[i] += __ldcg(parts + (part * EACH + i) * THREADS + threadIdx.x);
       if (threadIdx.x == 0) job.tickets[blockIdx.x] = 0;
     }
   }
@@ -71,7 +73,8 @@ gradient_update(const __grid_constant__ Job job) {
       const int k = k0 + tile.row() + i;
       if (k >= K) break;
       const size_t place = (size_t)k * stride + c;
-      real p = W[place], v = job.keeps > 0 ? W[place + job.size] : 0, u = job.keeps > 1 ? W[place + 2 * job.size] : 0;
+      real p = W[place], v = job.keeps > 0 ? W[place + job.size] : 0;
+      real u = job.keeps > 1 ? W[place + 2 * job.size] : 0;
       update(job.rule, numbers, g[i], p, v, u);
       W[place] = p;
       if (job.keeps > 0) W[place + job.size] = v;

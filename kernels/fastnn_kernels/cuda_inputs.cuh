@@ -4,14 +4,15 @@
 __device__ inline void gather(const Job& job, real* to, int first, int rows, int from, int depth) {
   for (int r = threadIdx.x / 32; r < R; r += WARPS) {
     const int row = r < rows ? job.order[first + r] : 0;
+#pragma unroll 8  // as many loads under way
     for (int k = threadIdx.x % 32; k < depth; k += 32)
       to[k * PITCH + r] = r < rows ? input(job, row, from + k) : real(0);
   }
 }
 
 // tile += X W1 for these rows of the batch.
-__device__ inline void multiply_inputs(const Job& job, const Batch& batch, Tile& tile, int row0, int rows,
-                                       int column, real* area) {
+__device__ inline void multiply_inputs(const Job& job, const Batch& batch, Tile& tile, int row0,
+                                       int rows, int column, real* area) {
   const int K = job.width[0], stride = job.stride[1];
   for (int k = 0; k < K; k += DEPTH) {
     const int depth = min(DEPTH, K - k);

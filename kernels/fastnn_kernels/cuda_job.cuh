@@ -20,7 +20,7 @@ struct Control {
   int batch, samples;        // rows of a batch and of an epoch
   int rows;                  // of a step, where a batch is a chunk of several: see cuda_chunk.cu
   int numbers, has_numbers;  // how many rows of them; how many in each
-  unsigned first[2], seed[2];  // of dropout: the low and high word of the number of step 0, and the seed's
+  unsigned first[2], seed[2];  // of dropout: low and high words of the number of step 0, and the seed
 };
 
 struct Job {
@@ -36,7 +36,8 @@ struct Job {
   real* flats[3];                   // the network's parameters, and what the optimizer keeps
   int layers, has_bias, loss, rule, keeps, size, is_scaled_by_column, is_mean, has_transposes, parts;
   int width[MOST_LAYERS + 1], stride[MOST_LAYERS + 1], f[MOST_LAYERS + 1];
-  int W[MOST_LAYERS + 1], WT[MOST_LAYERS + 1], A[MOST_LAYERS + 1], S[MOST_LAYERS + 1], D[MOST_LAYERS + 1];
+  int W[MOST_LAYERS + 1], WT[MOST_LAYERS + 1];           // places in work, as A, S and D
+  int A[MOST_LAYERS + 1], S[MOST_LAYERS + 1], D[MOST_LAYERS + 1];
   int flat_W[MOST_LAYERS + 1], flat_b[MOST_LAYERS + 1];  // places in the flat vectors
   unsigned threshold[MOST_LAYERS + 1];  // of 32 random bits, below which A is dropped
   real kept[MOST_LAYERS + 1];           // what A is multiplied by elsewhere

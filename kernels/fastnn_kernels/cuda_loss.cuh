@@ -23,10 +23,12 @@ __device__ inline Target target_of(const Job& job, int place) {
   return {row, job.labels ? int(job.labels[row]) : -1, job.weights ? job.weights[row] : job.weight};
 }
 
-// Z (N, PITCH) becomes D = dloss/dZ of up to R rows, over `mean_of`.  LANES threads have a row; its loss and
-// hit go to `place`.  Of one that is not there D is 0.
-__device__ inline void set_loss(const Job& job, const Target& row, bool is_there, int place, real mean_of, real* Z) {
-  const int N = job.width[job.layers], f = job.f[job.layers], at = threadIdx.x / LANES, lane = threadIdx.x % LANES;
+// Z (N, PITCH) becomes D = dloss/dZ of up to R rows, over `mean_of`.  LANES threads have a row; its
+// loss and hit go to `place`.  Of one that is not there D is 0.
+__device__ inline void set_loss(const Job& job, const Target& row, bool is_there, int place,
+                                real mean_of, real* Z) {
+  const int N = job.width[job.layers], f = job.f[job.layers];
+  const int at = threadIdx.x / LANES, lane = threadIdx.x % LANES;
   const bool is_softmax = f == SOFTMAX;
   const int label = row.label;
   const real w = is_there ? row.weight : 0, g = w / mean_of;
@@ -34,8 +36,10 @@ __device__ inline void set_loss(const Job& job, const Target& row, bool is_there
 
   real better = 0, top = 0, sum = 1;  // better: outputs that are named before the label
   if (label >= 0 && N > 1)
-    for (int c = lane; c < N; c += LANES)
-      better += c < label ? Z[c * PITCH + at] >= Z[label * PITCH + at] : Z[c * PITCH + at] > Z[label * PITCH + at];
+    for (int c = lane; c < N; c += LANES) {
+      const real z = Z[c * PITCH + at], named = Z[label * PITCH + at];
+      better += c < label ? z >= named : z > named;
+    }
   if (label >= 0 && N == 1) better = label != (Z[at] > 0);
   better = total(better);
   if (is_softmax) {
@@ -53,7 +57,8 @@ __device__ inline void set_loss(const Job& job, const Target& row, bool is_there
       mass += y;
       loss -= y ? y * (z - top) : 0;
     } else {
-      const real t = job.loss == SIGMOID_CROSS_ENTROPY ? z : is_softmax ? exp(z - top) / sum : activate(f, z);
+      const bool is_logit = job.loss == SIGMOID_CROSS_ENTROPY;
+      const real t = is_logit ? z : is_softmax ? exp(z - top) / sum : activate(f, z);
       loss += loss_of(job.loss, t, y);
       mean += t * loss_slope(job.loss, t, y);
     }

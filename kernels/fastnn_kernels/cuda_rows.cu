@@ -1,7 +1,8 @@
 // Rows: a block takes R rows of a batch through all layers, the loss, and back to all dZ.
 
 // What a mask leaves of the slope and of a, element `index` of layer l in this batch.
-__device__ inline void drop(const Job& job, const Batch& batch, int l, unsigned index, real& a, real& s) {
+__device__ inline void drop(const Job& job, const Batch& batch, int l, unsigned index, real& a,
+                            real& s) {
   const Control& now = *job.control;
   const unsigned long long step = ((unsigned long long)now.first[1] << 32 | now.first[0]) + batch.step;
   const unsigned words[2] = {unsigned(step), unsigned(step >> 32)};
@@ -45,7 +46,8 @@ __device__ inline void forward(const Job& job, const Batch& batch, int l, int ro
 }
 
 // D (K, PITCH) of layer l - 1 from that of layer l.
-__device__ inline void backward(const Job& job, int l, int row0, int rows, const real* after, real* D, real* area) {
+__device__ inline void backward(const Job& job, int l, int row0, int rows, const real* after, real* D,
+                                real* area) {
   const int K = job.width[l - 1], stride = job.stride[l - 1];
   for (int column = 0; column < K; column += COLUMNS) {
     Tile tile;

@@ -4,7 +4,7 @@
 __device__ inline void gather(const Job& job, real* to, int first, int rows, int from, int depth) {
   for (int r = threadIdx.x / 32; r < R; r += WARPS) {
     const int row = r < rows ? job.order[first + r] : 0;
-#pragma unroll 8  // as many loads under way
+#pragma unroll (AT_ONCE)
     for (int k = threadIdx.x % 32; k < depth; k += 32)
       to[k * PITCH + r] = r < rows ? input(job, row, from + k) : real(0);
   }

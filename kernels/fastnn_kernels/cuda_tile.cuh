@@ -9,6 +9,7 @@
 // fewer banks.
 
 constexpr int WARPS = THREADS / 32, EACH = R / 4;
+constexpr int AT_ONCE = 32 / sizeof(real);  // loads under way, each of hundreds of cycles
 
 struct alignas(16) Four { real at[4]; };  // a GPU loads 16 bytes at a time
 
@@ -39,7 +40,7 @@ struct Tile {
 
   // sum += A^T W for A (depth, PITCH) in shared memory and W (depth, stride).
   __device__ void product(const real* A, const real* W, int stride, int depth, int column) {
-#pragma unroll 8  // a row of W takes hundreds of cycles to come: many are to be under way
+#pragma unroll (AT_ONCE)
     for (int k = warp; k < depth; k += WARPS) {
       real a[EACH];
       load(a, A + k * PITCH + EACH * y);

@@ -9,6 +9,7 @@ from fastnn.fused import Fused
 from fastnn.lanes import Lanes, fits
 from fastnn.layered import Layered
 from fastnn.parts import obstacles
+from fastnn.prediction import is_uncompiled
 from fastnn.progress import Progress
 from fastnn.replayed import Replayed
 
@@ -46,10 +47,16 @@ def chosen(run: "Run", execution: str) -> Way:
         _log.info("execution auto: layers, because fused cannot do %s", missing)
         return Layered(run)
     way: Any = Replayed(run) if not is_here else Lanes(run) if fits(run) else Fused(run)
-    is_ready = execution == "fused" or way.plan.is_compiled
+    is_ready = execution == "fused" or (way.plan.is_compiled and not _waits_to_evaluate(run))
     if not is_ready and not compiling.is_worth(way.plan, way.layered_seconds):
         _log.info("execution auto: layers, because they take less time than compiling the fused "
                   "trainer would; 'fastnn doctor --compile' compiles it once")  # fmt: skip
         return Layered(run)
     _log.info("execution %s: the fused trainer, %s", execution, way.plan)
     return cast(Way, way)
+
+
+def _waits_to_evaluate(run: "Run") -> bool:
+    """Whether what evaluates beside the fused trainer is to be compiled first."""
+    evaluates = bool(run.metrics) or run.held_out is not None
+    return evaluates and is_uncompiled(run.net, "identity")

@@ -38,12 +38,21 @@ def is_worth_compiling(net: "MLP", head: str, rows: int) -> bool:
 
 def prediction(net: "MLP", head: str, may_compile: bool = False) -> "Prediction | None":
     """Of a network with output activation `head`; None where the layers are better."""
-    if net.device != "cpu" or not hasattr(net.backend.kernels.bias_step, "overloads"):
-        return None
-    if net.layout.size * net.dtype.itemsize > TOO_MANY:
+    if not _is_for(net):
         return None
     plan = planned(net, head)
     return Prediction(net, plan) if may_compile or plan.is_compiled else None
+
+
+def is_uncompiled(net: "MLP", head: str) -> bool:
+    """Whether there is one that would have to be compiled."""
+    return _is_for(net) and not planned(net, head).is_compiled
+
+
+def _is_for(net: "MLP") -> bool:
+    has_compiler = hasattr(net.backend.kernels.bias_step, "overloads")
+    is_small = net.layout.size * net.dtype.itemsize <= TOO_MANY
+    return net.device == "cpu" and has_compiler and is_small
 
 
 def planned(net: "MLP", head: str) -> Any:

@@ -24,7 +24,7 @@ from fastnn.losses import Loss
 from fastnn.metrics import Metric
 from fastnn.monitors import EarlyStopping
 from fastnn.optimizers import Optimizer
-from fastnn.prediction import Prediction, prediction
+from fastnn.prediction import Prediction, is_uncompiled, prediction
 from fastnn.progress import Progress
 from fastnn.settings import Settings
 from fastnn.snapshots import Snapshots
@@ -183,17 +183,17 @@ class Run:
         if not figures.pop("finite") or not math.isfinite(figures["loss"]):
             self._diverged()
             return
-        self._look_on(figures, began)
+        self._look_on(figures, began, bar)
         bar.report(self.epoch, self.history.last())
         self.keep()
 
-    def _look_on(self, figures: dict[str, float], began: float) -> None:
+    def _look_on(self, figures: dict[str, float], began: float, bar: Progress) -> None:
         """Validate, tell the callbacks, remember, and see whether to stop."""
         if self.metrics:
-            worth = self._evaluated(self.data)
+            worth = self._evaluated(self.data, bar)
             figures |= {name: worth[name] for name in self.metrics if name not in figures}
         if self.held_out is not None:
-            worth = self._evaluated(self.held_out)
+            worth = self._evaluated(self.held_out, bar)
             figures |= {f"val_{name}": value for name, value in worth.items()}
         figures["seconds"] = time.perf_counter() - began
         self._tell("on_epoch_end", self.epoch, figures)
@@ -202,9 +202,11 @@ class Run:
             self.epoch, self.batch = self.epoch + 1, 0
         self._see_whether_to_stop()
 
-    def _evaluated(self, data: Data) -> dict[str, float]:
+    def _evaluated(self, data: Data, bar: Progress) -> dict[str, float]:
         """What the network is worth on it, by the execution that trains it."""
         if self.way.execution == "fused" and self.prediction is None:
+            if is_uncompiled(self.net, "identity"):
+                bar.tell("compiling")
             self.prediction = prediction(self.net, "identity", may_compile=True)
         logits = None if self.prediction is None else self.prediction.rows(data.rows.X)
         return evaluate(self.net, self.loss, data, self.metrics, logits)

@@ -440,3 +440,25 @@ def test_validation_survives_logits_that_are_not_finite() -> None:
 
     assert not np.isfinite(history.val_loss).any()
     assert np.isfinite(net.params).all()
+
+
+def test_auto_does_not_compile_for_a_short_validation(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = np.random.default_rng(0).normal(size=(60, 5)), np.arange(60) % 3
+    seen: list[str] = []
+
+    class Seeing(fastnn.Callback):
+        def on_train_end(self, _: dict[str, float] | None = None) -> None:
+            seen.append(self.run.way.execution)
+
+    def fit(execution: str, validation: float | None) -> None:
+        net = fastnn.MLP([5, 12, 3], seed=1)
+        net.fit(X, y, batch_size=7, epochs=2, execution=execution, validation=validation,
+                callbacks=[Seeing()])  # fmt: skip
+
+    fit("fused", 0.2)  # compiles
+    fit("auto", 0.2)
+    monkeypatch.setattr("fastnn.execution.is_uncompiled", lambda *_: True)
+    fit("auto", None)
+    fit("auto", 0.2)
+
+    assert seen == ["fused", "fused", "fused", "layers"]

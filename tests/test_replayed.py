@@ -255,6 +255,17 @@ def test_what_it_cannot_do_is_refused(case: Any, what: str, on_gpu: fastnn.Backe
         trained("fused", **case)
 
 
+def test_rows_that_the_gpu_cannot_hold_are_refused(standin: Any) -> None:
+    X, y = np.random.default_rng(0).normal(size=(4000, 20)), np.arange(4000) % 3
+    net = fastnn.MLP([20, 5, 3], seed=1, device="cuda")
+
+    with (
+        standin.cuda.limit(1_000_000),
+        pytest.raises(ArgumentError, match="cannot do an X that stays in host memory"),
+    ):
+        net.fit(X, y, execution="fused")
+
+
 def test_targets_may_lie_there_in_any_way(on_gpu: fastnn.Backend) -> None:
     rng = np.random.default_rng(0)
     X, Y = rng.normal(size=(40, 5)), rng.random((40, 3))

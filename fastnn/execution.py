@@ -1,7 +1,7 @@
 """Execution: the two ways to run an epoch, and the choice between them."""
 
 import logging
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
 from fastnn import compiling
 from fastnn.errors import ArgumentError
@@ -33,30 +33,31 @@ class Way(Protocol):
 
 def chosen(run: "Run", execution: str) -> Way:
     """The way of this name, or for "auto" the fused one if it can.  Raises ArgumentError."""
-    is_here = run.net.device == "cpu"
-    if execution == "auto" and not is_here:
+    if execution == "layers":
+        return Layered(run)
+    is_on_gpu = run.net.device != "cpu"
+    if is_on_gpu and execution == "auto":
         _log.info("execution auto: layers, because on a GPU fused has not been measured yet; "
                   "execution='fused' asks for it")  # fmt: skip
-    if execution == "layers" or (execution == "auto" and not is_here):
         return Layered(run)
-    fused = Fused if is_here else Replayed
+    fused = Replayed if is_on_gpu else Fused
     missing = ", ".join(obstacles(run) or fused.obstacles(run))
     if missing and execution == "fused":
         raise ArgumentError(f"execution='fused' cannot do {missing}; use 'layers' or 'auto'")
     if missing:
         _log.info("execution auto: layers, because fused cannot do %s", missing)
         return Layered(run)
-    way: Any = Replayed(run) if not is_here else Lanes(run) if fits(run) else Fused(run)
-    is_ready = execution == "fused" or (way.plan.is_compiled and not _waits_to_evaluate(run))
-    if not is_ready and not compiling.is_worth(way.plan, way.layered_seconds):
+    way = Lanes(run) if not is_on_gpu and fits(run) else fused(run)
+    if execution == "auto" and not _is_worth(run, way):
         _log.info("execution auto: layers, because they take less time than compiling the fused "
                   "trainer would; 'fastnn doctor --compile' compiles it once")  # fmt: skip
         return Layered(run)
     _log.info("execution %s: the fused trainer, %s", execution, way.plan)
-    return cast(Way, way)
+    return way
 
 
-def _waits_to_evaluate(run: "Run") -> bool:
-    """Whether what evaluates beside the fused trainer is to be compiled first."""
+def _is_worth(run: "Run", way: Any) -> bool:
+    """Whether nothing is to be compiled for it, nor for evaluating beside it, or it pays."""
     evaluates = bool(run.metrics) or run.held_out is not None
-    return evaluates and is_uncompiled(run.net, "identity")
+    waits = not way.plan.is_compiled or (evaluates and is_uncompiled(run.net, "identity"))
+    return not waits or compiling.is_worth(way.plan, way.layered_seconds)

@@ -11,7 +11,7 @@ import numpy as np
 
 from fastnn.backend import Array
 from fastnn.errors import ArgumentError
-from fastnn.evaluation import mean, read
+from fastnn.evaluation import mean, means, read
 from fastnn.progress import Progress
 
 if TYPE_CHECKING:
@@ -36,12 +36,12 @@ class InParts:
     """The epochs of a run by a trainer of whole batches in a given order."""
 
     execution = "fused"
+    plan: Any  # of the trainer
     numbers: Callable[[int], list[float]]  # of the optimizer at a step, once prepared
     trainer: Any = None
 
     def __init__(self, run: "Run", seconds: float, rows: float, grain: int = 1) -> None:
-        """seconds: of a part; rows: as many as it begins with; grain: a part has so many times n
-        batches."""
+        """seconds: of a part; rows: of the first one; grain: batches that no part divides."""
         self.run, self.seconds, self.rows, self.grain = run, seconds, rows, grain
         self.is_careful = False  # then it goes epoch by epoch, to see in which one something fails
 
@@ -54,7 +54,7 @@ class InParts:
         raise NotImplementedError
 
     def epochs(self, _: Progress) -> int:
-        """As many as half a second takes, where that is several and none fails: how many."""
+        """As many as a part has time for, where that is several and none fails: how many."""
         run, count = self.run, self._count()
         if count < 2:
             return 0
@@ -66,10 +66,8 @@ class InParts:
                 self.is_careful, self.trainer = True, None  # what pads its rows may be NaN
                 return 0
             seconds = (time.perf_counter() - began) / count
-            seen = {"loss": losses, "accuracy": hits}
-            if run.data.targets.labels is None:
-                del seen["accuracy"]
-            figures = {name: backend.asnumpy(mean(x)).tolist() for name, x in seen.items()}
+            seen = means(losses, hits, run.data)
+            figures = {name: backend.asnumpy(x).tolist() for name, x in seen.items()}
             figures["seconds"] = [seconds] * count
             run.count_epochs(figures, count * -(-n // run.batch_size))
         self.rows = self.seconds * n / seconds

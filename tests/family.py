@@ -39,7 +39,7 @@ LARGE_ONES: dict[str, dict[str, Any]] = {
     "one block": {"batch_size": 256},
     "one block and a row": {"batch_size": 257},
 }
-CASES: dict[str, dict[str, Any]] = {
+COMMON: dict[str, dict[str, Any]] = {  # to networks of any width
     **{f"hidden {name}": {"activation": name} for name in ELEMENTWISE},
     **{f"{output}, {loss}": {"output": output, "loss": loss}
        for output in ("softmax", *ELEMENTWISE)
@@ -47,10 +47,6 @@ CASES: dict[str, dict[str, Any]] = {
     "rows for cross_entropy": {"loss": "cross_entropy", "rows": True},
     "label_smoothing": {"label_smoothing": 0.1},
     "binary_cross_entropy": {"output": "sigmoid", "loss": "binary_cross_entropy"},
-    **{f"batches of {size}": {"batch_size": size} for size in (1, 2, 52, 53, None)},
-    **{f"one by one, {name}": DUAL | case for name, case in ONE_BY_ONE.items()},
-    **{f"batches of {name}": LARGE | case for name, case in LARGE_ONES.items()},
-    "batches that grow": {"batch_size": schedules.step(5, 1, factor=2.0)},
     "momentum": {"optimizer": fastnn.SGD(0.05, momentum=0.9)},
     "Nesterov": {"optimizer": fastnn.SGD(0.05, momentum=0.9, nesterov=True)},
     "weight decay": {"optimizer": fastnn.SGD(0.05, weight_decay=0.1)},
@@ -59,15 +55,23 @@ CASES: dict[str, dict[str, Any]] = {
     "AdamW by a schedule": {"optimizer": fastnn.AdamW(schedules.cosine(0.01, 20))},
     "RMSprop": {"optimizer": fastnn.RMSprop(0.01)},
     "AdaGrad": {"optimizer": fastnn.AdaGrad(0.01)},
+    "weights of samples": {"weights": True},
+    "summed gradients": {"reduction": "sum", "optimizer": fastnn.SGD(0.005)},
+    "no bias": {"bias": False},
+    "no bias, Adam": {"bias": False, "optimizer": fastnn.Adam(0.01)},
+    "scaled input": {"input_scaling": (0.1, 2.0)},
+}  # fmt: skip
+CASES: dict[str, dict[str, Any]] = {
+    **COMMON,
+    **{f"batches of {size}": {"batch_size": size} for size in (1, 2, 52, 53, None)},
+    **{f"one by one, {name}": DUAL | case for name, case in ONE_BY_ONE.items()},
+    **{f"batches of {name}": LARGE | case for name, case in LARGE_ONES.items()},
+    "batches that grow": {"batch_size": schedules.step(5, 1, factor=2.0)},
     "Adam on sparse rows": {"optimizer": fastnn.Adam(0.01), "sparse": True},
     "sparse rows": {"sparse": True},
     "dropout": {"dropout": 0.3},
     "dropout before a slope from Z": {"dropout": [0.3, 0.6], "activation": "gelu"},
     "dropout with Adam": {"dropout": 0.3, "optimizer": fastnn.Adam(0.01), "sparse": True},
-    "weights of samples": {"weights": True},
-    "summed gradients": {"reduction": "sum", "optimizer": fastnn.SGD(0.005)},
-    "no bias": {"bias": False},
-    "no bias, Adam": {"bias": False, "optimizer": fastnn.Adam(0.01)},
     "no shuffling": {"shuffle": False},
     "one layer": {"sizes": (17, 3)},
     "one layer, Adam, sparse": {"sizes": (17, 3), "optimizer": fastnn.Adam(0.01), "sparse": True},
@@ -75,7 +79,6 @@ CASES: dict[str, dict[str, Any]] = {
     "one output": {"sizes": (17, 21, 1), "output": "sigmoid", "loss": "binary_cross_entropy"},
     "rows of 128 numbers": {"sizes": (17, 128, 256, 33), "optimizer": fastnn.Adam(0.001)},
     "four layers": {"sizes": (17, 8, 9, 7, 3)},
-    "scaled input": {"input_scaling": (0.1, 2.0)},
 }  # fmt: skip
 
 
@@ -107,3 +110,17 @@ def error(net: fastnn.MLP, other: fastnn.MLP) -> float:
     """The largest difference of two networks' parameters, over the largest parameter."""
     p, expected = (each.backend.asnumpy(each.params) for each in (net, other))
     return float(np.abs(p - expected).max() / np.abs(expected).max())
+
+
+def check_alike(
+    case: str, dtype: str, net: fastnn.MLP, history: fastnn.History, expected: fastnn.MLP,
+    seen: fastnn.History,
+) -> None:  # fmt: skip
+    """What a case of the family came to is what the layers came to, up to rounding."""
+    optimizer = CASES[case].get("optimizer", fastnn.SGD())
+    is_wild = dtype == "float32" and not isinstance(optimizer, fastnn.SGD)
+    tolerance = ADAPTIVE if is_wild else TOLERANCE[dtype]
+    assert error(net, expected) < tolerance
+    np.testing.assert_allclose(history.loss, seen.loss, rtol=10 * tolerance)
+    np.testing.assert_allclose(history.accuracy, seen.accuracy, atol=1 / 53)  # one row of them
+    assert (net.epochs, net.steps) == (expected.epochs, expected.steps)

@@ -17,7 +17,7 @@ from fastnn import compiling, fused, parts, schedules, sparsity, threads
 from fastnn.errors import ArgumentError, DivergenceError
 from fastnn.inputs import Rows
 from fastnn_kernels import cpu_plan, cpu_small
-from tests.family import ADAPTIVE, CASES, TOLERANCE, error, trained
+from tests.family import CASES, TOLERANCE, check_alike, error, trained
 
 pytestmark = pytest.mark.skipif(bool(config.DISABLE_JIT), reason="nothing is compiled")
 
@@ -31,13 +31,7 @@ def test_it_trains_as_the_layers_do(case: str, dtype: str) -> None:
 
     net, history = trained("fused", dtype=dtype, **CASES[case])
 
-    optimizer = CASES[case].get("optimizer", fastnn.SGD())
-    is_wild = dtype == "float32" and not isinstance(optimizer, fastnn.SGD)
-    tolerance = ADAPTIVE if is_wild else TOLERANCE[dtype]
-    assert error(net, expected) < tolerance
-    np.testing.assert_allclose(history.loss, seen.loss, rtol=10 * tolerance)
-    np.testing.assert_allclose(history.accuracy, seen.accuracy, atol=1 / 53)  # one row of them
-    assert (net.epochs, net.steps) == (expected.epochs, expected.steps)
+    check_alike(case, dtype, net, history, expected, seen)
     gaps = np.ones(net.params.size, bool)
     for start, shape in zip(net.layout.offsets.values(), net.layout.shapes.values(), strict=True):
         gaps[start : start + np.prod(shape)] = False

@@ -16,32 +16,14 @@ from numba.core import config
 import fastnn
 from fastnn import fused, lanes, schedules
 from fastnn.errors import ArgumentError, DivergenceError
-from tests.family import ADAPTIVE, ELEMENTWISE, TOLERANCE, error, trained
+from tests.family import ADAPTIVE, COMMON, TOLERANCE, error, trained
 from tests.test_fused import ROOT
 
 pytestmark = pytest.mark.skipif(bool(config.DISABLE_JIT), reason="nothing is compiled")
 
 SMALL: dict[str, Any] = {"sizes": (4, 6, 5, 3), "batch_size": None, "epochs": 10}
 CASES: dict[str, dict[str, Any]] = {
-    **{f"hidden {name}": {"activation": name} for name in ELEMENTWISE},
-    **{f"{output}, {loss}": {"output": output, "loss": loss}
-       for output in ("softmax", *ELEMENTWISE)
-       for loss in ("squared_error", "mean_squared_error", "huber")},
-    "rows for cross_entropy": {"loss": "cross_entropy", "rows": True},
-    "label_smoothing": {"label_smoothing": 0.1},
-    "binary_cross_entropy": {"output": "sigmoid", "loss": "binary_cross_entropy"},
-    "momentum": {"optimizer": fastnn.SGD(0.05, momentum=0.9)},
-    "Nesterov": {"optimizer": fastnn.SGD(0.05, momentum=0.9, nesterov=True)},
-    "weight decay": {"optimizer": fastnn.SGD(0.05, weight_decay=0.1)},
-    "a schedule": {"optimizer": fastnn.SGD(schedules.exponential(0.1, 0.9))},
-    "Adam": {"optimizer": fastnn.Adam(0.01)},
-    "AdamW by a schedule": {"optimizer": fastnn.AdamW(schedules.cosine(0.01, 20))},
-    "RMSprop": {"optimizer": fastnn.RMSprop(0.01)},
-    "AdaGrad": {"optimizer": fastnn.AdaGrad(0.01)},
-    "weights of samples": {"weights": True},
-    "summed gradients": {"reduction": "sum", "optimizer": fastnn.SGD(0.005)},
-    "no bias": {"bias": False},
-    "no bias, Adam": {"bias": False, "optimizer": fastnn.Adam(0.01)},
+    **COMMON,
     "the rows' own order": {"shuffle": False},
     "one layer": {"sizes": (4, 3)},
     "one input": {"sizes": (1, 5, 3)},
@@ -49,7 +31,6 @@ CASES: dict[str, dict[str, Any]] = {
     "the widest": {"sizes": (15, 15, 15)},
     "the widest, one row": {"sizes": (15, 15, 15), "n": 1},
     "four layers": {"sizes": (4, 3, 9, 7, 3)},
-    "scaled input": {"input_scaling": (0.1, 2.0)},
     **{f"{n} rows": {"n": n} for n in (1, 2, 16, 512, 513, 1200)},
 }  # fmt: skip
 

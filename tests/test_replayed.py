@@ -16,7 +16,7 @@ import fastnn
 from fastnn import replayed, schedules
 from fastnn.errors import ArgumentError, DeviceMemoryError, DivergenceError
 from fastnn_kernels import cuda_chunks, cuda_plan, cuda_trainer
-from tests.family import ADAPTIVE, CASES, ELEMENTWISE, LARGE_ONES, TOLERANCE, error, trained
+from tests.family import CASES, ELEMENTWISE, LARGE_ONES, TOLERANCE, check_alike, error, trained
 
 IN_FLOAT32 = ["hidden gelu", "softmax, squared_error", "Adam", "dropout",
               "binary_cross_entropy", "weights of samples"]  # fmt: skip
@@ -66,13 +66,7 @@ def test_it_trains_as_the_layers_do(case: tuple[str, str], on_gpu: fastnn.Backen
 
     expected, net, seen, history = both(on_gpu.device, dtype=dtype, **CASES[name])
 
-    optimizer = CASES[name].get("optimizer", fastnn.SGD())
-    is_wild = dtype == "float32" and not isinstance(optimizer, fastnn.SGD)
-    tolerance = ADAPTIVE if is_wild else TOLERANCE[dtype]
-    assert error(net, expected) < tolerance
-    np.testing.assert_allclose(history.loss, seen.loss, rtol=10 * tolerance)
-    np.testing.assert_allclose(history.accuracy, seen.accuracy, atol=1 / 53)  # one row of them
-    assert (net.epochs, net.steps) == (expected.epochs, expected.steps)
+    check_alike(name, dtype, net, history, expected, seen)
 
 
 @pytest.mark.parametrize("case", ODD)

@@ -75,9 +75,8 @@ class Prediction:
         self.operations = 2 * net.layout.count  # of a row
         self.most = FEWER if self.predictor.bytes > CACHE else sys.maxsize  # rows
         # One row costs 2 us, and each name that is looked up for it 20 ns.
-        self.predict_few = self.predictor.predict_few
+        self.predict_few, self.few_space = self.predictor.predict_few, self.predictor.few_space
         self.P, self.layers = net.params, self.predictor.layers[0]
-        self.room = self.predictor.few_room
         self.row_shape, self.sample_shape, self.out_shape = (1, self.d), (self.d,), (1, self.k)
         self.ready_type = net.dtype if net.scaling is None else None  # of what needs no conversion
 
@@ -87,7 +86,7 @@ class Prediction:
             return None
         if X.shape == self.row_shape and X.dtype is self.ready_type and X.flags.carray:
             out = np.empty(self.out_shape, self.dtype)
-            is_finite = self.predict_few(X, out, self.P, self.layers, self.room)
+            is_finite = self.predict_few(X, out, self.P, self.layers, *self.few_space())
             return out if is_finite else None
         if X.shape == self.sample_shape:
             A = self.row(X.reshape(self.row_shape))
@@ -102,7 +101,8 @@ class Prediction:
         if len(X) > FEW:
             is_finite = self._predict_many(X, out)
         else:
-            is_finite = self.predict_few(self._ready(X), out, self.P, self.layers, self.room)
+            X, room = self._ready(X), self.few_space()
+            is_finite = self.predict_few(X, out, self.P, self.layers, *room)
         return out if is_finite else None
 
     def _predict_many(self, X: Array, out: Array) -> bool:

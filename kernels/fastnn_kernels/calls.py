@@ -40,7 +40,7 @@ def call(typing_context, address, arguments):
 
 @intrinsic
 def vector(typing_context, array, place, n):
-    """array[place : place + n] without counting a reference, which a slice would; see matrix."""
+    """array[place : place + n] without a look at its bounds; see matrix."""
     return _view(types.Array(array.dtype, 1, "C"), array, place, n)
 
 

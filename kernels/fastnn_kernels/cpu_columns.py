@@ -1,17 +1,19 @@
 """Columns: activations, losses and hits of the face, for samples in columns.
 
-Z, T, Y, dA and dT are (k, n); w, losses, labels and out (n,).  All samples are worked on at once,
+Z, T, Y, dA and dZ are (k, n); w, losses, labels and out (n,).  All samples are worked on at once,
 row after row; an activation and the product with its slope are made in place.  The last arguments
 (n,) of a loss and of hits are room for what they keep of each sample meanwhile.  No array overlaps
 another.
 """
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from fastnn_kernels import scalars, simd
 from fastnn_kernels.cpu_math import maximum
-from fastnn_kernels.jit import jit
+from fastnn_kernels.cpu_plan import FROM_INPUT
+from fastnn_kernels.jit import inner, jit
 
 
 def _activation(f: Callable[..., Any]) -> Any:
@@ -74,22 +76,22 @@ SLOPES["softmax"] = _times_softmax_slope
 
 
 @jit
-def softmax_cross_entropy(T, Y, w, scale, dT, losses, largest, total, mass):
+def softmax_cross_entropy(Z, Y, w, scale, dZ, losses, largest, total, mass):
     simd.wide()
     simd.apart()
-    scale, (k, n) = dT.dtype.type(scale), T.shape
+    scale, (k, n) = dZ.dtype.type(scale), Z.shape
     for j in range(n):
-        largest[j] = T[0, j]
+        largest[j] = Z[0, j]
     for i in range(1, k):
         for j in range(n):
-            largest[j] = maximum(largest[j], T[i, j])
+            largest[j] = maximum(largest[j], Z[i, j])
     for j in range(n):
-        total[j] = mass[j] = losses[j] = dT.dtype.type(0)
+        total[j] = mass[j] = losses[j] = dZ.dtype.type(0)
     for i in range(k):
         for j in range(n):
-            z = T[i, j] - largest[j]
-            dT[i, j] = scalars.exp(z)
-            total[j] += dT[i, j]
+            z = Z[i, j] - largest[j]
+            dZ[i, j] = scalars.exp(z)
+            total[j] += dZ[i, j]
             mass[j] += Y[i, j]
             losses[j] -= Y[i, j] * z
     for j in range(n):
@@ -97,28 +99,76 @@ def softmax_cross_entropy(T, Y, w, scale, dT, losses, largest, total, mass):
         total[j] = mass[j] / total[j]
     for i in range(k):
         for j in range(n):
-            dT[i, j] = scale * w[j] * (total[j] * dT[i, j] - Y[i, j])
+            dZ[i, j] = scale * w[j] * (total[j] * dZ[i, j] - Y[i, j])
 
 
-def _sum_of_losses(loss_of: Callable[..., Any], slope_of: Callable[..., Any]) -> Any:
+def _of_each(rule: Callable[..., Any]) -> Any:
+    """A loss that is a sum over the outputs; rule(z, y) is one's loss and slope."""
+
     @jit
-    def sum_of_losses(T, Y, w, scale, dT, losses, largest, total, mass):
+    def sum_of_losses(Z, Y, w, scale, dZ, losses, largest, total, mass):
         simd.wide()
         simd.apart()
-        scale, (k, n) = dT.dtype.type(scale), T.shape
+        scale, (k, n) = dZ.dtype.type(scale), Z.shape
         for j in range(n):
-            losses[j] = dT.dtype.type(0)
+            losses[j] = dZ.dtype.type(0)
         for i in range(k):
             for j in range(n):
-                losses[j] += w[j] * loss_of(T[i, j], Y[i, j])
-                dT[i, j] = scale * w[j] * slope_of(T[i, j], Y[i, j])
+                loss, slope = rule(Z[i, j], Y[i, j])
+                losses[j] += w[j] * loss
+                dZ[i, j] = scale * w[j] * slope
 
     return sum_of_losses
 
 
-sigmoid_cross_entropy = _sum_of_losses(scalars.logistic_loss, scalars.logistic_slope)
-squared_error = _sum_of_losses(scalars.squared_loss, scalars.squared_slope)
-huber = _sum_of_losses(scalars.huber_loss, scalars.huber_slope)
+def _of_logit(loss: Any, slope: Any) -> Any:
+    @inner
+    def of_logit(z, y):
+        return loss(z, y), slope(z, y)
+
+    return of_logit
+
+
+def _by_output(f: Any, f_slope: Any, loss: Any, slope: Any) -> Any:
+    @inner
+    def by_output(z, y):
+        a = f(z)
+        return loss(a, y), slope(a, y) * f_slope(a)
+
+    return by_output
+
+
+def _by_input(f: Any, f_slope: Any, loss: Any, slope: Any) -> Any:
+    @inner
+    def by_input(z, y):
+        a = f(z)
+        return loss(a, y), slope(a, y) * f_slope(z)
+
+    return by_input
+
+
+def _by_softmax(loss: Any) -> Any:
+    @jit
+    def by_softmax(Z, Y, w, scale, dZ, losses, largest, total, mass):
+        _softmax(Z)
+        loss(Z, Y, w, scale, dZ, losses, largest, total, mass)
+        _times_softmax_slope(Z, dZ)
+
+    return by_softmax
+
+
+sigmoid_cross_entropy = _of_each(_of_logit(scalars.logistic_loss, scalars.logistic_slope))
+
+
+@cache
+def through(output: str, loss: str) -> Any:
+    """A loss of the output ("squared_error" or "huber"), as one of the logits, which it spoils."""
+    if output == "softmax":
+        return _by_softmax(through("identity", loss))
+    kind = loss.split("_")[0]
+    rules = (output, f"{output}_slope", f"{kind}_loss", f"{kind}_slope")
+    make = _by_input if output in FROM_INPUT else _by_output
+    return _of_each(make(*(getattr(scalars, name) for name in rules)))
 
 
 @jit

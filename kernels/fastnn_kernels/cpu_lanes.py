@@ -41,7 +41,7 @@ LAYER = np.dtype(_integers("d depth m W Z F D activate slope"))
 """One layer: Z = W^T A + b, F = f(Z), D = dZ, (m, row) each; A is the F of the layer before.
 
 depth: d, and 1 for b.  F lies where Z does, unless the slope needs Z.  activate, slope: addresses
-in cpu_columns, or 0 where the loss takes Z.
+in cpu_columns; the last layer needs neither, as the loss takes its Z.
 """
 
 
@@ -85,16 +85,12 @@ def _backpropagate(S, job, network, block):
     room = vector(S, job.room, row)
     if job.count_hits:
         call(job.count_hits, (logits, labels, vector(S, job.hits + start, row), room))
-    if last.activate:
-        _activate(S, last, row)
-    call(job.loss, (matrix(S, last.F, job.k, row), matrix(S, job.Y + start * job.k, job.k, row),
+    call(job.loss, (logits, matrix(S, job.Y + start * job.k, job.k, row),
                     vector(S, job.w + start, row), job.scale, matrix(S, last.D, job.k, row),
                     vector(S, job.losses + start, row), room, vector(S, job.room + row, row),
                     vector(S, job.room + 2 * row, row)))  # fmt: skip
     for index in range(network.size - 1, -1, -1):
         layer, before = network[index], network[max(index - 1, 0)]
-        if layer.slope:
-            call(layer.slope, (matrix(S, layer.Z, layer.m, row), matrix(S, layer.D, layer.m, row)))
         g = layer.W + job.gradient
         i, i_row = (g, layer.m) if block else (0, 0)
         call(job.dots, (S, layer.depth, layer.m, job.vectors, before.F if index else X, row,
@@ -102,6 +98,8 @@ def _backpropagate(S, job, network, block):
         if index:
             call(job.multiply, (S, layer.d, job.vectors, layer.m, layer.W, layer.m, 1,
                                 layer.D, row, before.D, row, 0, 0))  # fmt: skip
+            call(before.slope, (matrix(S, before.Z, before.m, row),
+                                matrix(S, before.D, before.m, row)))  # fmt: skip
 
 
 @inner

@@ -82,10 +82,11 @@ def _exponentials(dtype, degree, ln2_low):
         n = t - shifter
         r = x - n * ln2_high
         r = r - n * ln2_low
-        series = coefficients[0]
-        for k in range(1, len(coefficients)):
-            series = series * r + coefficients[k]
-        return t, series * (r * r) + r
+        r2 = r * r
+        odd, even = coefficients[0], coefficients[1]  # terms, side by side: each waits for its last
+        for k in range(2, len(coefficients), 2):
+            odd, even = odd * r2 + coefficients[k], even * r2 + coefficients[k + 1]
+        return t, (odd * r + even) * r2 + r
 
     def exp(x):
         t, series = reduced(x)

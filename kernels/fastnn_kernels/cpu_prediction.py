@@ -11,7 +11,7 @@ import numpy as np
 from numba.extending import register_jitable
 
 from fastnn_kernels import cpu, simd, simd_sparse
-from fastnn_kernels.calls import LOCAL, call, local, matrix, vector
+from fastnn_kernels.calls import call, local, matrix, vector
 from fastnn_kernels.cpu_products import copy_row
 from fastnn_kernels.cpu_sparse import nonzero
 from fastnn_kernels.jit import inner, jit
@@ -31,15 +31,15 @@ SPARSE = 0.35  # of a block's X not zero: from here on skipping zeros takes long
 
 
 @jit
-def predict_few(X, out, P, network, room):
+def predict_few(X, out, P, network, room, numbers):
     """out (n, k) of X (n, d), row by row, from the flat parameters P; whether X is finite.
 
-    room: floats for what is between; places of Z are in it, and it begins with zeros, the biases
-    of layers without, whose b is -1.
+    room, numbers: for what is between, empty where LOCAL of each are enough; places of Z are in
+    room, and it begins with zeros, the biases of layers without, whose b is -1.
     """
     S, columns = local(X.dtype), local(np.int32)
-    if room > LOCAL:
-        S, columns = np.empty(room, X.dtype), np.empty(room, np.int32)
+    if room.size:
+        S, columns = room, numbers
     if network[0].b < 0:
         for j in range(network[0].z):
             S[j] = 0

@@ -8,7 +8,7 @@ import numpy as np
 from numba import from_dtype, types
 
 from fastnn_kernels import cpu, cpu_prediction, cpu_products, jit
-from fastnn_kernels.calls import address
+from fastnn_kernels.calls import LOCAL, address
 from fastnn_kernels.cpu_room import Room
 
 Array = np.ndarray[Any, Any]
@@ -40,7 +40,7 @@ class Plan:
     def few(self) -> Function:
         """Prediction of a few rows."""
         M, S = self._array(2), self._array(1)
-        return cpu_prediction.predict_few, M, M, S, _layers(), types.intp
+        return cpu_prediction.predict_few, M, M, S, _layers(), S, types.Array(types.int32, 1, "C")
 
     @property
     def many(self) -> Function:
@@ -97,7 +97,9 @@ class Predictor:
             layer["W"], layer["b"] = places[f"W{k}"], places.get(f"b{k}", -1)
             layer["z"] = room.take(layer["width"])
         self.layers = few, many
-        self.few_room = max(room.end, max(plan.sizes) + lanes)
+        needed = max(room.end, max(plan.sizes) + lanes)
+        self._needed = needed if needed > LOCAL else 0
+        self._none = np.empty(0, plan.dtype), np.empty(0, np.int32)
         self.predict_few, self._predict_many, self._pack = map(
             _entry, (plan.few, plan.many, plan.pack)
         )
@@ -116,6 +118,11 @@ class Predictor:
             layer["z"] = room.take(rows * layer["width"]) - self._weights
         self._part, self._columns = room.end - self._weights, rows * (d + 1) + 1 + lanes
         self.block, self.bytes = rows, self._weights * plan.dtype.itemsize
+
+    def few_space(self) -> Space:
+        """What predict_few takes beside the stack."""
+        n = self._needed
+        return (np.empty(n, self.P.dtype), np.empty(n, np.int32)) if n else self._none
 
     def space(self, parts: int) -> Space:
         """To predict in so many parts at a time; not set."""

@@ -23,8 +23,8 @@ BLOCK = 512  # samples at most: 15 rows of Z, F and D fit a core's second cache
 class Plan:
     """What is to be trained, and how.
 
-    activations: of the hidden layers.  loss: the name of a kernel of cpu_columns, of logits or of
-    the output.  optimizer: the name of an update in cpu_rules; keeps: how many vectors it keeps.
+    activations: of the hidden layers.  loss: the name in cpu_columns, of logits or of the output.
+    optimizer: the name of an update in cpu_rules; keeps: how many vectors it keeps.
     """
 
     sizes: tuple[int, ...]
@@ -64,10 +64,15 @@ class Plan:
         found: dict[str, Function] = {
             "multiply": (cpu_products.product, S, *[i] * 12),
             "dots": (cpu_lanes.dots, S, *[i] * 11),
-            "loss": (getattr(cpu_columns, self.loss), M, M, S, types.float64, M, *[S] * 4),
+            "loss": (self._loss(), M, M, S, types.float64, M, *[S] * 4),
             "update": (getattr(cpu_rules, self.optimizer), *[S] * 4, numbers),
         }
         return found | {"count_hits": (cpu_columns.hits, M, *[S] * 3)} if self.has_labels else found
+
+    def _loss(self) -> Any:
+        if self.takes_logits:
+            return getattr(cpu_columns, self.loss)
+        return cpu_columns.through(self.output, self.loss)
 
     def _layer_functions(self, activation: str) -> dict[str, Function]:
         """What cpu_lanes.LAYER names, by its names."""
@@ -90,9 +95,8 @@ class Plan:
             types.Array(record(cpu_lanes.LAYER), 1, "C"), types.Array(types.float64, 2, "C"),
             types.float64, x, x, types.Array(types.intp, 1, "C"),
         )  # fmt: skip
-        names = {*self.activations, *[self.output] * (not self.takes_logits)}
         return {"job": self._functions(), "": {"train": train}} | {
-            name: self._layer_functions(name) for name in names
+            name: self._layer_functions(name) for name in {*self.activations}
         }
 
     def _array(self, dimensions: int) -> Any:
@@ -137,14 +141,13 @@ class Trainer:
         for name, rows in (("X", network["depth"][0]), ("Y", k), ("w", 1), ("labels", 1),
                            ("losses", 1), ("hits", 1)):  # fmt: skip
             job[name] = self._take(blocks * rows * row)
-        for index, name in enumerate((*plan.activations, plan.output)):
-            layer = network[index]
+        for layer in network:
             layer["Z"] = layer["F"] = self._take((layer["m"] + 1) * row)
             layer["D"] = self._take(layer["m"] * row)
+        for layer, name in zip(network[:-1], plan.activations, strict=True):
             if name in FROM_INPUT:
                 layer["F"] = self._take((layer["m"] + 1) * row)
-            if index < len(plan.activations) or not plan.takes_logits:
-                layer["activate"], layer["slope"] = found[name]["activate"], found[name]["slope"]
+            layer["activate"], layer["slope"] = found[name]["activate"], found[name]["slope"]
         for field, place in found["job"].items():
             job[field] = place
         self.S = Room(plan.dtype).vector(self._end)

@@ -29,7 +29,9 @@ from numba.misc.appdirs import AppDirs
 
 # contract allows fused multiply-adds.  No flag that assumes away NaN or infinity.
 # The default error model tests every division, which keeps loops from vectorizing.
-OPTIONS = {"fastmath": {"contract"}, "error_model": "numpy"}
+# No counting of references, as callers hold the arrays and kernels make none: each count is a
+# locked instruction, which waits for all that was written before.
+OPTIONS = {"fastmath": {"contract"}, "error_model": "numpy", "_nrt": False}
 # For what only compiled code calls: wrappers for other callers take time to compile.
 INNER = {**OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
@@ -51,7 +53,7 @@ def jit(body: Callable[..., None]) -> Any:
 def inner(body: Callable[..., Any]) -> Any:
     """body for compiled callers alone: Python cannot call it, and it is kept with its callers."""
     name_apart(body)
-    return numba.njit(body, nogil=True, **INNER)
+    return numba.njit(body, nogil=True, forceinline=True, **INNER)
 
 
 def name_apart(body: Callable[..., None]) -> None:

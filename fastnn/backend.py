@@ -14,9 +14,9 @@ import reprlib
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from fastnn.errors import (
     DeviceUnavailableError,
     DTypeError,
 )
+from fastnn.precision import OLDEST, Products
 from fastnn.threads import limit_blas
 from fastnn_kernels.face import Kernels
 
@@ -76,6 +77,18 @@ class Backend:
         start = -block.ctypes.data % ALIGNMENT // self.dtype.itemsize
         return block[start : start + size]
 
+    @property
+    def products(self) -> Any:
+        """What has matmul and dot."""
+        return self.xp
+
+    def rounding(self, precision: str) -> Self:
+        """This backend, its products in another precision.  Raises ArgumentError."""
+        if precision != "float32":
+            raise ArgumentError(f"precision={precision!r} is for float32 on a GPU, and this is "
+                                f"{self.dtype} on {self.device}")  # fmt: skip
+        return self
+
     def synchronize(self) -> None:
         """Wait until the device has done all that was asked of it.  For clocks."""
 
@@ -104,6 +117,20 @@ class CudaBackend(Backend):
 
     ordinal: int
     process: int  # that found it usable
+    precision: str = "float32"
+
+    @property
+    def products(self) -> Any:
+        return self.xp if self.precision == "float32" else Products(self.xp, self.precision)
+
+    def rounding(self, precision: str) -> Self:
+        if self.dtype != np.float32:
+            return Backend.rounding(self, precision)
+        capability = int(self.xp.cuda.Device(self.ordinal).compute_capability)
+        if precision != "float32" and capability < OLDEST:
+            raise ArgumentError(f"precision={precision!r} needs a GPU of compute capability "
+                                f"{OLDEST / 10}, and {self.device} has {capability / 10}")  # fmt: skip
+        return replace(self, precision=precision)
 
     def asarray(self, x: Any, dtype: Any = None) -> Array:
         with self.active():

@@ -18,6 +18,7 @@ from fastnn import commands
 from fastnn.errors import CheckpointError, DataError, DeviceError, DivergenceError, FastnnError
 from fastnn.losses import NAMES, STRAIGHT
 from fastnn.optimizers import BY_NAME
+from fastnn.precision import PRECISIONS
 from fastnn_kernels.face import ELEMENTWISE
 
 _SIGTERM = 143
@@ -108,6 +109,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--execution", choices=["auto", "layers", "fused"], default="auto")
     _add_device(train)
     add("--dtype", choices=["float32", "float64"], default="float32")
+    add("--precision", choices=PRECISIONS, default="float32",
+        help="of products in training on a GPU (default: float32)")  # fmt: skip
     add("--seed", type=int, default=0, metavar="N", help="of weights and orders (default: 0)")
     add("--data-dir", metavar="DIR", help="folder with MNIST (default: FASTNN_DATA)")
     add("--save", metavar="MODEL", help="write the network there")

@@ -38,8 +38,9 @@ def train(args: Namespace) -> None:
     sizes, where = " -> ".join(map(str, net.sizes)), net.device
     if where == "cpu" and args.device == "auto" and gpu.driver_version():
         where = "cpu, though there is an NVIDIA driver: fastnn doctor tells why"
+    products = "" if args.precision == "float32" else f", products in {args.precision}"
     _say(args, f"{work.name}: {len(X):,} rows to train on, {len(X_test):,} to test; {sizes}, "
-               f"{net.dtype}, {where}, seed {net.seed}")  # fmt: skip
+               f"{net.dtype}{products}, {where}, seed {net.seed}")  # fmt: skip
     began, onset = time.perf_counter(), _Onset(args)
     try:
         history = _fit(net, work, X, y, onset, args)
@@ -83,7 +84,8 @@ def _fit(net: MLP, work: Workload, X: Any, y: Any, onset: _Onset, args: Namespac
         return net.fit(
             X, (rows - offset) * factor if is_quantity else y, **work.training,
             progress=False if args.quiet else None, execution=args.execution,
-            callbacks=[onset], checkpoint=args.checkpoint, resume=args.resume,
+            precision=args.precision, callbacks=[onset], checkpoint=args.checkpoint,
+            resume=args.resume,
         )  # fmt: skip
     finally:
         if is_quantity:
@@ -116,7 +118,7 @@ def _report(
     if args.json:
         print(json.dumps({
             "dataset": work.name, "device": net.device, "execution": execution,
-            "sizes": net.sizes, "epochs": work.epochs, "batch_size": work.batch_size,
+            "precision": args.precision, "sizes": net.sizes, "epochs": work.epochs, "batch_size": work.batch_size,
             "seed": net.seed, "seconds": seconds, "samples_per_second": rate,
             "train_loss": on_train["loss"], "test_loss": on_test["loss"],
             "test_accuracy": accuracy,

@@ -24,7 +24,9 @@ class Layered:
     def __init__(self, run: "Run") -> None:
         net, loss, most, seed = run.net, run.loss, max(run.batch_sizes), run.seed
         self.run, self.kernels = run, net.backend.kernels
-        self.stack = net.stack(loss, most, run.trained, lambda: (seed, net.steps))
+        self.stack = net.stack(
+            loss, most, run.trained, lambda: (seed, net.steps), run.settings.precision
+        )
         self.update = run.optimizer.begin(
             run.trained, self.stack.gradient, run.state, net.params, net.backend
         )

@@ -282,16 +282,19 @@ class MLP:
         ]
 
     def stack(
-        self, loss: Loss, rows: int, params: Array | None = None, draw: Draw | None = None
-    ) -> Stack:
+        self, loss: Loss, rows: int, params: Array | None = None, draw: Draw | None = None,
+        precision: str = "float32",
+    ) -> Stack:  # fmt: skip
         """The layers for training under loss on up to `rows` rows at once.
 
         params: None is the network's own.  draw: see fastnn.layers.Dropout; None is no dropout.
+        precision: of their products, see fastnn.precision.
         """
         rates = self.architecture.dropout if draw else (0.0,) * len(self.activations)
         return Stack(
             self._tensors if params is None else self.layout.views(params), self.activations,
-            loss, self.layout, rows, self.backend, rates, draw or (lambda: (0, 0)),
+            loss, self.layout, rows, self.backend.rounding(precision), rates,
+            draw or (lambda: (0, 0)),
         )  # fmt: skip
 
     @on_its_device
@@ -303,7 +306,7 @@ class MLP:
         l1: float = 0.0, l2: float = 0.0, validation: Any = None, metrics: Any = (),
         callbacks: Sequence[Callback] = (), target_loss: float | None = None,
         patience: int | None = None, progress: bool | None = None, execution: str = "auto",
-        seed: int | None = None, checkpoint: PathLike | None = None, resume: bool = False,
+        precision: str = "float32", seed: int | None = None, checkpoint: PathLike | None = None, resume: bool = False,
     ) -> History:  # fmt: skip
         """Train on X (n, d) and Y, which must not change meanwhile, and return what was seen.
 
@@ -334,7 +337,8 @@ class MLP:
 
         execution: "layers", op by op; "fused", whole epochs in one compiled call, on a GPU in
         replayed graphs, the same up to rounding; or "auto", which says at INFO what it chose and
-        why (fastnn.execution).
+        why (fastnn.execution).  precision: of training's products, "float32", or on a GPU "tf32" or
+        "bf16", by layers (fastnn.precision); all else, validation too, is float32.
 
         checkpoint: a folder of this run's own, for its state: written when the run ends, is
         interrupted, and at most once a second before; the last two are kept.  resume: go on from
@@ -351,8 +355,8 @@ class MLP:
         settings = Settings(
             epochs=epochs, batch_size=batch_size, shuffle=shuffle, reduction=reduction, l1=l1,
             l2=l2, label_smoothing=label_smoothing, target_loss=target_loss, patience=patience,
-            callbacks=callbacks, progress=progress, execution=execution, checkpoint=checkpoint,
-            resume=resume,
+            callbacks=callbacks, progress=progress, execution=execution, precision=precision,
+            checkpoint=checkpoint, resume=resume,
         )  # fmt: skip
         return training.fit(
             self, X, Y, settings, loss=loss, optimizer=optimizer, sample_weight=sample_weight,

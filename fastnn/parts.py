@@ -28,6 +28,7 @@ def obstacles(run: "Run") -> list[str]:
         **{name: getattr(optimizer, name) is not None
            for name in ("clip_value", "clip_norm", "ema")},
         "callbacks that watch batches": run.watching_batches,
+        f"precision {settings.precision!r}": settings.precision != "float32",
     }  # fmt: skip
     return [name for name, is_there in found.items() if is_there]
 

@@ -6,6 +6,7 @@ from typing import Any
 from fastnn.callbacks import Callback
 from fastnn.checks import choice, count, flag, number
 from fastnn.errors import ArgumentError
+from fastnn.precision import PRECISIONS
 from fastnn.schedules import Schedule, is_schedule, value_at
 
 
@@ -25,6 +26,7 @@ class Settings:
     callbacks: Any
     progress: bool | None
     execution: str
+    precision: str
     checkpoint: Any
     resume: bool
 
@@ -48,6 +50,7 @@ class Settings:
         )
         choice("reduction", self.reduction, ["mean", "sum"])
         choice("execution", self.execution, ["auto", "layers", "fused"])
+        choice("precision", self.precision, PRECISIONS)
         self.callbacks = _callbacks(self.callbacks)
         self.resume = flag("resume", self.resume)
         if self.resume and self.checkpoint is None:

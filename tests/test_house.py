@@ -20,7 +20,7 @@ HEAVY = ["numba", "cupy", "scipy", "matplotlib", "sklearn", "tqdm", "pooch", "sa
 # A module may import those of earlier lines, and of its own line those before it.
 FLOORS = [
     ["errors", "files", "checks"],
-    ["gpu", "threads", "backend", "streams"],
+    ["gpu", "threads", "precision", "backend", "streams"],
     ["architecture", "prefetch", "inputs", "functional", "initializers", "layout"],
     ["losses", "weights", "layers"],
     ["scores", "metrics"],

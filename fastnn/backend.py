@@ -128,8 +128,10 @@ class CudaBackend(Backend):
             return Backend.rounding(self, precision)
         capability = int(self.xp.cuda.Device(self.ordinal).compute_capability)
         if precision != "float32" and capability < OLDEST:
-            raise ArgumentError(f"precision={precision!r} needs a GPU of compute capability "
-                                f"{OLDEST / 10}, and {self.device} has {capability / 10}")  # fmt: skip
+            raise ArgumentError(
+                f"precision={precision!r} needs a GPU of compute capability {OLDEST / 10}, and "
+                f"{self.device} has {capability / 10}"
+            )
         return replace(self, precision=precision)
 
     def asarray(self, x: Any, dtype: Any = None) -> Array:

@@ -118,10 +118,10 @@ def _report(
     if args.json:
         print(json.dumps({
             "dataset": work.name, "device": net.device, "execution": execution,
-            "precision": args.precision, "sizes": net.sizes, "epochs": work.epochs, "batch_size": work.batch_size,
-            "seed": net.seed, "seconds": seconds, "samples_per_second": rate,
-            "train_loss": on_train["loss"], "test_loss": on_test["loss"],
-            "test_accuracy": accuracy,
+            "precision": args.precision, "sizes": net.sizes, "epochs": work.epochs,
+            "batch_size": work.batch_size, "seed": net.seed, "seconds": seconds,
+            "samples_per_second": rate, "train_loss": on_train["loss"],
+            "test_loss": on_test["loss"], "test_accuracy": accuracy,
         }))  # fmt: skip
 
 

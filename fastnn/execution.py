@@ -3,17 +3,21 @@
 import logging
 from typing import TYPE_CHECKING, Any, Protocol
 
-from fastnn import compiling
+from fastnn import compiling, cuda_prediction
+from fastnn import prediction as cpu_prediction
+from fastnn.checks import choice
+from fastnn.cuda_prediction import CudaPrediction
 from fastnn.errors import ArgumentError
 from fastnn.fused import Fused
 from fastnn.lanes import Lanes, fits
 from fastnn.layered import Layered
 from fastnn.parts import obstacles
-from fastnn.prediction import is_uncompiled
+from fastnn.prediction import is_uncompiled, prediction
 from fastnn.progress import Progress
 from fastnn.replayed import Replayed
 
 if TYPE_CHECKING:
+    from fastnn.network import MLP
     from fastnn.run import Run
 
 _log = logging.getLogger("fastnn")
@@ -54,6 +58,21 @@ def chosen(run: "Run", execution: str) -> Way:
         return Layered(run)
     _log.info("execution %s: the fused trainer, %s", execution, way.plan)
     return way
+
+
+def predicting(net: "MLP", head: str, execution: str) -> Any:
+    """What predicts with output activation `head`; None are the layers.  Raises ArgumentError."""
+    choice("execution", execution, ["auto", "layers", "fused"])
+    is_on_gpu = net.device != "cpu"
+    if execution == "layers" or (is_on_gpu and execution == "auto"):  # see chosen
+        return None
+    if execution == "auto":
+        return prediction(net, head)
+    missing = cuda_prediction.obstacles(net, head) if is_on_gpu else cpu_prediction.obstacles(net)
+    if missing:
+        raise ArgumentError(f"execution='fused' cannot do {', '.join(missing)}; use 'layers' or "
+                            "'auto'")  # fmt: skip
+    return CudaPrediction(net, head) if is_on_gpu else prediction(net, head, may_compile=True)
 
 
 def _is_worth(run: "Run", way: Any) -> bool:

@@ -16,6 +16,7 @@ from fastnn.checks import choice, count
 from fastnn.data import checked
 from fastnn.errors import ArgumentError, DataError, ShapeError
 from fastnn.evaluation import evaluate
+from fastnn.execution import predicting
 from fastnn.files import PathLike
 from fastnn.history import History
 from fastnn.initializers import Initializer, draw, initializer
@@ -25,7 +26,7 @@ from fastnn.layout import Layout
 from fastnn.losses import Loss
 from fastnn.metrics import checked as checked_metrics
 from fastnn.optimizers import Optimizer
-from fastnn.prediction import Prediction, is_worth_compiling, prediction
+from fastnn.prediction import is_worth_compiling, prediction
 from fastnn.schedules import Schedule
 from fastnn.settings import Settings
 from fastnn.streams import Purpose, checked_seed, generator
@@ -99,7 +100,7 @@ class MLP:
         self.layout = Layout(self.architecture.shapes, self.dtype.itemsize)
         self.params = self.backend.zeros(self.layout.size)
         self._tensors = self.layout.views(self.params)
-        self._predictions: dict[str, Prediction | None] = {}  # by the output's activation
+        self._predictions: dict[tuple[str, str], Any] = {}  # by output activation and execution
 
     @classmethod
     def from_params(
@@ -204,14 +205,15 @@ class MLP:
         for name, array in ready.items():
             self._tensors[name][...] = array
 
-    def predict(self, X: Any, batch_size: int | None = None) -> Array:
+    def predict(self, X: Any, batch_size: int | None = None, execution: str = "auto") -> Array:
         """Outputs (n, n_out) for X (n, d), or (n_out,) for one sample (d,).
 
         batch_size: rows at once; it changes memory and speed, and a result only by rounding.
-        Safe in many threads at a time.  Raises ShapeError, DTypeError, DataError, DeviceError,
-        and ArgumentError for the batch size.
+        execution: "layers", op by op; "fused", in one compiled call, on a GPU in one launch; or
+        "auto".  Safe in many threads at a time.  Raises ShapeError, DTypeError, DataError,
+        DeviceError, and ArgumentError for the other two.
         """
-        return self._run(X, self.architecture.output, batch_size)
+        return self._run(X, self.architecture.output, batch_size, execution)
 
     __call__ = predict
 
@@ -228,28 +230,28 @@ class MLP:
             return (Z[..., 0] > 0).astype(np.int64)
         return Z.argmax(axis=-1)
 
-    def _run(self, X: Any, head: str, batch_size: int | None) -> Array:
-        fast = self._prediction(head)
+    def _run(self, X: Any, head: str, batch_size: int | None, execution: str = "auto") -> Array:
+        fast = self._prediction(head, execution)
         if fast is not None and batch_size is None:
             A = fast.row(X)
             if A is not None:
                 return A
-        return self._run_rows(X, head, batch_size, fast)
+        return self._run_rows(X, head, batch_size, execution)
 
-    def _prediction(self, head: str, rows: int = 0) -> Prediction | None:
-        """What is compiled for it, or worth to be for so many rows more."""
+    def _prediction(self, head: str, execution: str = "auto", rows: int = 0) -> Any:
+        """What predicts by this execution, and by "auto" what is compiled, or worth to be for so
+        many rows more; None are the layers.  Raises ArgumentError."""
         try:
-            fast = self._predictions[head]
-        except KeyError:
-            fast = self._predictions[head] = prediction(self, head)
-        if fast is None and rows and is_worth_compiling(self, head, rows):
-            fast = self._predictions[head] = prediction(self, head, may_compile=True)
+            fast = self._predictions[head, execution]
+        except (KeyError, TypeError):
+            with self.backend.active():
+                fast = self._predictions[head, execution] = predicting(self, head, execution)
+        if execution == "auto" and fast is None and rows and is_worth_compiling(self, head, rows):
+            fast = self._predictions[head, execution] = prediction(self, head, may_compile=True)
         return fast
 
     @on_its_device
-    def _run_rows(
-        self, X: Any, head: str, batch_size: int | None, fast: Prediction | None
-    ) -> Array:
+    def _run_rows(self, X: Any, head: str, batch_size: int | None, execution: str) -> Array:
         backend = self.backend
         if batch_size is None:
             block = backend.block(max(self.sizes))
@@ -257,10 +259,14 @@ class MLP:
             block = count("batch_size", batch_size)
         X = placed(X, "X", backend)
         one = X.ndim == 1 and X.shape == (self.sizes[0],)
-        fast = fast or self._prediction(head, len(X) if X.ndim == 2 else 1)
+        fast = self._prediction(head, execution, len(X) if X.ndim == 2 else 1)
         if fast is not None and (A := fast.rows(X[None] if one else X)) is not None:
             return A[0] if one else A
         rows = Rows(X[None] if one else X, self.sizes[0], self.scaling, backend)
+        if execution == "fused":
+            raise ArgumentError(
+                "execution='fused' cannot predict such rows; use 'layers' or 'auto'"
+            )
         stays = isinstance(X, backend.xp.ndarray)
         out = (backend.xp if stays else np).empty((len(rows), self.sizes[-1]), self.dtype)
         layers = self.layers(head)
@@ -306,7 +312,8 @@ class MLP:
         l1: float = 0.0, l2: float = 0.0, validation: Any = None, metrics: Any = (),
         callbacks: Sequence[Callback] = (), target_loss: float | None = None,
         patience: int | None = None, progress: bool | None = None, execution: str = "auto",
-        precision: str = "float32", seed: int | None = None, checkpoint: PathLike | None = None, resume: bool = False,
+        precision: str = "float32", seed: int | None = None, checkpoint: PathLike | None = None,
+        resume: bool = False,
     ) -> History:  # fmt: skip
         """Train on X (n, d) and Y, which must not change meanwhile, and return what was seen.
 
@@ -375,7 +382,7 @@ class MLP:
         objective = Loss(loss, self.output, self.sizes[-1], self.backend)
         wanted = checked_metrics(metrics, self.output, self.sizes[-1])
         data = checked(self, X, Y, objective)
-        fast = self._prediction("identity", len(data))
+        fast = self._prediction("identity", rows=len(data))
         logits = None if fast is None else fast.rows(data.rows.X)
         return evaluate(self, objective, data, wanted, logits)
 

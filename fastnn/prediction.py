@@ -49,10 +49,16 @@ def is_uncompiled(net: "MLP", head: str) -> bool:
     return _is_for(net) and not planned(net, head).is_compiled
 
 
-def _is_for(net: "MLP") -> bool:
+def obstacles(net: "MLP") -> list[str]:
+    """What stands in the way of it on a CPU."""
     has_compiler = hasattr(net.backend.kernels.bias_step, "overloads")
-    is_small = net.layout.size * net.dtype.itemsize <= TOO_MANY
-    return net.device == "cpu" and has_compiler and is_small
+    size = net.layout.size * net.dtype.itemsize
+    return ["uncompiled kernels"] * (not has_compiler) + [
+        f"{size:,} bytes of weights, more than {TOO_MANY:,}"] * (size > TOO_MANY)  # fmt: skip
+
+
+def _is_for(net: "MLP") -> bool:
+    return net.device == "cpu" and not obstacles(net)
 
 
 def planned(net: "MLP", head: str) -> Any:

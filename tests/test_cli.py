@@ -32,8 +32,8 @@ ENVIRONMENT = os.environ | {
 COMMAND = [sys.executable, "-m", "fastnn"]
 
 JSON_KEYS = {
-    "dataset", "device", "execution", "sizes", "epochs", "batch_size", "seed", "seconds",
-    "samples_per_second", "train_loss", "test_loss", "test_accuracy",
+    "dataset", "device", "execution", "precision", "sizes", "epochs", "batch_size", "seed",
+    "seconds", "samples_per_second", "train_loss", "test_loss", "test_accuracy",
 }  # fmt: skip
 
 # What the command line changes, and what must then be true of the saved network.

@@ -28,7 +28,7 @@ FLOORS = [
     ["callbacks", "monitors", "settings", "interruption"],
     ["data", "evaluation"],
     ["compiling", "layered", "sparsity", "parts", "fused", "lanes", "replayed"],
-    ["prediction", "execution", "resuming", "run", "training"],
+    ["prediction", "cuda_prediction", "execution", "resuming", "run", "training"],
     ["network", "loading"],
     ["gradients"],
     ["datasets"],

@@ -1,6 +1,5 @@
 """Products in less precision than float32's: how exact they are, and who gets them."""
 
-import logging
 from typing import Any
 
 import numpy as np
@@ -8,14 +7,16 @@ import pytest
 
 import fastnn
 from fastnn.errors import ArgumentError
-from fastnn.precision import PRECISIONS, Products
+from fastnn.precision import Products
 
 BITS = {"tf32": 10, "bf16": 7}  # behind the point of a factor
 X, y = fastnn.datasets.load_iris()
 
 
 def trained(precision: str, device: str, **settings: Any) -> tuple[fastnn.MLP, fastnn.History]:
-    net = fastnn.MLP([4, 16, 3], seed=0, device=device, input_scaling=fastnn.datasets.standard_scaling(X))
+    net = fastnn.MLP(
+        [4, 16, 3], seed=0, device=device, input_scaling=fastnn.datasets.standard_scaling(X)
+    )
     return net, net.fit(X, y, epochs=20, batch_size=10, precision=precision, **settings)
 
 
@@ -33,14 +34,12 @@ def test_factors_are_rounded_and_nothing_else(
         )
         out = on_gpu.asarray(np.full((n, m), np.nan))
         products.matmul(of_A, of_B, out)
-        # Two factors, each off by half a unit of its last bit; sums in float32, whatever their order.
+        # Two factors, each off by half a unit of its last bit; sums in float32, in any order.
         bound = (2.0 ** -BITS[precision] + k * 2.0**-22) * (np.abs(A) @ np.abs(B))
         error = np.abs(on_gpu.asnumpy(out) - A @ B)
         assert (error <= bound).all()
         assert error.max() > bound.max() / 1000  # it is not float32
-        np.testing.assert_array_equal(
-            on_gpu.asnumpy(products.dot(of_A, of_B)), on_gpu.asnumpy(out)
-        )
+        np.testing.assert_array_equal(on_gpu.asnumpy(products.dot(of_A, of_B)), on_gpu.asnumpy(out))
 
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("tf32", 2e-3), ("bf16", 2e-2)])

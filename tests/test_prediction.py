@@ -50,7 +50,7 @@ def network(
 def layered(net: fastnn.MLP) -> fastnn.MLP:
     """The same, by layers."""
     twin = copy.deepcopy(net)
-    twin._predictions = dict.fromkeys((net.output, "identity"))
+    twin._predictions = {(head, "auto"): None for head in (net.output, "identity")}
     return twin
 
 
@@ -308,7 +308,7 @@ from numba.core import event
 net = fastnn.MLP([4, 5, 3], "identity", "identity")
 with event.install_recorder("numba:compile") as compiled:
     net.predict([[1.0, 2, 3, 4]])
-if net._predictions["identity"] is None:
+if net._predictions["identity", "auto"] is None:
     print("layers")
 else:
     print("in one call, compiled", len(compiled.buffer))
@@ -322,7 +322,7 @@ net = fastnn.MLP([4, 5, 3], "identity", "identity", seed=0)
 X = [[1.0, 2, 3, 4]]
 for k in range(30):
     net.predict(X if k % 2 else X[0])
-    print(k, net._predictions["identity"] is not None)
+    print(k, net._predictions["identity", "auto"] is not None)
 """
 
 NARROW = """
@@ -364,3 +364,18 @@ def run(code: str, **environment: str) -> str:
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True,
         env=os.environ | {"PYTHONPATH": path} | environment,
     ).stdout  # fmt: skip
+
+
+def test_an_execution_may_be_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, X = fastnn.MLP([4, 6, 3], seed=0), rows(5, 4)
+
+    expected, found = (net.predict(X, execution=name) for name in ("layers", "fused"))
+
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    monkeypatch.setattr(predictions, "TOO_MANY", 100)
+    with pytest.raises(ArgumentError, match="cannot do 512 bytes of weights, more than 100"):
+        fastnn.MLP([4, 6, 3], seed=0).predict(X, execution="fused")
+    with pytest.raises(ArgumentError, match="execution is 'fast', need one of"):
+        net.predict(X, execution="fast")
+    with pytest.raises(ArgumentError, match="execution is"):
+        net.predict(X, execution=["auto"])

@@ -26,7 +26,9 @@ chunk_products(const __grid_constant__ Job job) {
     const int column = blockIdx.y * COLUMNS, stride = job.stride[1];
     const real* W = job.work + job.W[1];
     Tile tile;
-    multiply_inputs(job, chunk, tile, row0, rows, column, area);
+    for_each_slice(job, chunk.first + row0, rows, area, [&](int k, int depth) {
+      tile.product(area, W + (size_t)k * stride, stride, depth, column);
+    });
     real z[EACH];
     tile.reduce(area, z);
     const int c = column + tile.column();

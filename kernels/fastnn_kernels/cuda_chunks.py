@@ -14,7 +14,7 @@ WIDEST = STEP_THREADS  # layer
 class Chunks(Plan):
     """A plan for plain gradient descent without dropout: see cuda_chunk.cu."""
 
-    files = ("loss.cuh", "chunk.cu")
+    files = ("chunk.cu",)
 
     def __str__(self) -> str:
         return f"{self.batches} steps in three kernels, replayed as graphs"

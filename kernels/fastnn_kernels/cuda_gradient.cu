@@ -36,7 +36,7 @@ gradient_update(const __grid_constant__ Job job) {
   for (int r = from + tile.warp; r < min(batch.count, from + length); r += WARPS) {
     real a[EACH];
     load_inputs(job, batch, l, r, k0 + EACH * tile.y, a);
-    tile.add(a, job.work + job.D[l] + (size_t)r * stride, stride, column);
+    tile.add_row(a, job.work + job.D[l] + (size_t)r * stride, stride, column);
   }
   real g[EACH];
   tile.reduce(area, g);

@@ -13,8 +13,6 @@
 //   parts                sums over a part of the batch each, of every tile of the gradient
 // A stride is at least N + 1 and a multiple of 8.
 
-constexpr int DEPTH = SLAB / PITCH;  // inputs that are gathered at a time
-
 struct Control {
   int step, arrived;         // steps since the order began; blocks that are done with this one
   int batch, samples;        // rows of a batch and of an epoch
@@ -54,8 +52,4 @@ struct Batch {
   }
 };
 
-__device__ inline real input(const Job& job, int row, int column) {
-  const int k = job.is_scaled_by_column ? column : 0;
-  const wide x = job.X[(size_t)row * job.width[0] + column];
-  return real((x - job.offset[k]) * job.factor[k]);
-}
+__device__ inline int row_of(const Job& job, int place) { return job.order[place]; }

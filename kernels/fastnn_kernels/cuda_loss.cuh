@@ -1,21 +1,5 @@
 // Loss: from the logits of a few rows to their losses, hits and derivatives.
 
-// The sum of x over the LANES threads of a row; the largest.
-constexpr int LANES = THREADS / R;
-__device__ inline real total(real x) {
-#pragma unroll
-  for (int o = LANES / 2; o; o /= 2) x += __shfl_xor_sync(~0u, x, o);
-  return x;
-}
-__device__ inline real largest(real x) {
-#pragma unroll
-  for (int o = LANES / 2; o; o /= 2) {
-    const real other = __shfl_xor_sync(~0u, x, o);
-    x = other > x ? other : x;
-  }
-  return x;
-}
-
 struct Target { int row, label; real weight; };  // label: -1 where there are none
 
 __device__ inline Target target_of(const Job& job, int place) {
@@ -34,7 +18,7 @@ __device__ inline void set_loss(const Job& job, const Target& row, bool is_there
   const real w = is_there ? row.weight : 0, g = w / mean_of;
   auto target = [&](int c) { return job.Y ? job.Y[(size_t)row.row * N + c] : real(c == label); };
 
-  real better = 0, top = 0, sum = 1;  // better: outputs that are named before the label
+  real better = 0;  // outputs that are named before the label
   if (label >= 0 && N > 1)
     for (int c = lane; c < N; c += LANES) {
       const real z = Z[c * PITCH + at], named = Z[label * PITCH + at];
@@ -42,31 +26,25 @@ __device__ inline void set_loss(const Job& job, const Target& row, bool is_there
     }
   if (label >= 0 && N == 1) better = label != (Z[at] > 0);
   better = total(better);
-  if (is_softmax) {
-    top = Z[at];
-    for (int c = lane; c < N; c += LANES) top = Z[c * PITCH + at] > top ? Z[c * PITCH + at] : top;
-    top = largest(top), sum = 0;
-    for (int c = lane; c < N; c += LANES) sum += exp(Z[c * PITCH + at] - top);
-    sum = total(sum);
-  }
+  const Softmax softmax = is_softmax ? softmax_of(Z + at, N) : Softmax{0, 1};
 
   real loss = 0, mass = 0, mean = 0;
   for (int c = lane; c < N; c += LANES) {
     const real z = Z[c * PITCH + at], y = target(c);
     if (job.loss == SOFTMAX_CROSS_ENTROPY) {
       mass += y;
-      loss -= y ? y * (z - top) : 0;
+      loss -= y ? y * (z - softmax.top) : 0;
     } else {
       const bool is_logit = job.loss == SIGMOID_CROSS_ENTROPY;
-      const real t = is_logit ? z : is_softmax ? exp(z - top) / sum : activate(f, z);
+      const real t = is_logit ? z : is_softmax ? softmax(z) : activate(f, z);
       loss += loss_of(job.loss, t, y);
       mean += t * loss_slope(job.loss, t, y);
     }
   }
   loss = total(loss), mass = total(mass), mean = total(mean);
-  if (job.loss == SOFTMAX_CROSS_ENTROPY) loss += mass * log(sum);
+  if (job.loss == SOFTMAX_CROSS_ENTROPY) loss += mass * log(softmax.sum);
   for (int c = lane; c < N; c += LANES) {
-    const real z = Z[c * PITCH + at], y = target(c), share = is_softmax ? exp(z - top) / sum : 0;
+    const real z = Z[c * PITCH + at], y = target(c), share = is_softmax ? softmax(z) : 0;
     real d;
     if (job.loss == SOFTMAX_CROSS_ENTROPY) d = mass * share - y;
     else if (job.loss == SIGMOID_CROSS_ENTROPY) d = loss_slope(job.loss, z, y);

@@ -1,5 +1,6 @@
 """Plan: what a GPU is to train, where its numbers lie, and how it is launched."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -13,6 +14,8 @@ SLAB = THREADS // 32 * COLUMNS * PITCH  # numbers of the sums of a block's warps
 STATIC = 4096  # bytes of shared memory, at most, that kernels have without asking
 PART = 64  # rows of a batch, at least, that a part of a gradient sums over
 BLOCKS = 264  # two for each of an H200's 132 multiprocessors
+CONSTANTS = {"THREADS": THREADS, "R": ROWS, "COLUMNS": COLUMNS, "PITCH": PITCH, "SLAB": SLAB,
+             "MOST_LAYERS": MOST_LAYERS}  # fmt: skip
 
 ACTIVATIONS = ("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "softplus", "gelu",
                "silu", "softmax")  # fmt: skip
@@ -78,7 +81,7 @@ class Plan:
     is_mean: bool
     most_bytes: int
 
-    files: ClassVar[tuple[str, ...]] = ("loss.cuh", "rows.cu")
+    files: ClassVar[tuple[str, ...]] = ("sums.cuh", "rows.cu")
 
     def __str__(self) -> str:
         return "steps of two kernels each, replayed as graphs"
@@ -183,18 +186,24 @@ class Plan:
     @property
     def constants(self) -> dict[str, int]:
         """What the source takes from here, by its names."""
-        return {"THREADS": THREADS, "R": ROWS, "COLUMNS": COLUMNS, "PITCH": PITCH, "SLAB": SLAB,
-                "MOST_LAYERS": MOST_LAYERS}  # fmt: skip
+        return CONSTANTS
 
     def source(self, inputs: np.dtype[Any]) -> str:
         """CUDA C++ for an X of this type."""
-        types = {"real": self.dtype, "wide": np.result_type(inputs, self.dtype), "INPUT": inputs}
-        head = [f"typedef {NAMES[each.name]} {name};" for name, each in types.items()]
-        head += [f"constexpr int {name} = {value};" for name, value in self.constants.items()]
-        files = ("device.cuh", "scalars.cuh", "tile.cuh", "job.cuh", "inputs.cuh", *self.files,
-                 "gradient.cu", "layout.cu")  # fmt: skip
-        folder = Path(__file__).parent
-        return "\n".join([*head, *((folder / f"cuda_{name}").read_text() for name in files)])
+        files = ("job.cuh", "inputs.cuh", "loss.cuh", *self.files, "gradient.cu", "layout.cu")
+        return source(self.dtype, inputs, self.constants, files)
+
+
+def source(
+    dtype: np.dtype[Any], inputs: np.dtype[Any], constants: dict[str, int], files: Iterable[str]
+) -> str:
+    """CUDA C++ of these files, and of what all have, for an X of type `inputs`."""
+    types = {"real": dtype, "wide": np.result_type(inputs, dtype), "INPUT": inputs}
+    head = [f"typedef {NAMES[each.name]} {name};" for name, each in types.items()]
+    head += [f"constexpr int {name} = {value};" for name, value in constants.items()]
+    folder = Path(__file__).parent
+    all_files = ("device.cuh", "scalars.cuh", "tile.cuh", "softmax.cuh", *files)
+    return "\n".join([*head, *((folder / f"cuda_{name}").read_text() for name in all_files)])
 
 
 def _whole(numbers: int) -> int:

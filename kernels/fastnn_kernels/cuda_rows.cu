@@ -16,56 +16,41 @@ __device__ inline void forward(const Job& job, const Batch& batch, int l, int ro
                                const real* before, real* A, real* area) {
   const int K = job.width[l - 1], N = job.width[l], stride = job.stride[l];
   const real* W = job.work + job.W[l];
-  for (int column = 0; column < N; column += COLUMNS) {
-    Tile tile;
+  auto product = [&](Tile& tile, int column) {
     if (l > 1) tile.product(before, W, stride, K, column);
-    else multiply_inputs(job, batch, tile, row0, rows, column, area);
-    real z[EACH];
-    tile.reduce(area, z);
-    const int c = column + tile.column();
-    if (c < N) {
-      const real bias = job.has_bias ? W[(size_t)K * stride + c] : 0;
-#pragma unroll
-      for (int i = 0; i < EACH; i++) {
-        const int r = tile.row() + i;
-        real a = z[i] + bias;
-        if (l < job.layers && r < rows) {
-          const size_t place = (size_t)(row0 + r) * stride + c;
-          const real Z = a;
-          a = activate(job.f[l], Z);
-          real s = slope(job.f[l], Z, a);
-          if (job.threshold[l]) drop(job, batch, l, unsigned(row0 + r) * N + c, a, s);
-          job.work[job.A[l] + place] = a;
-          job.work[job.S[l] + place] = s;
-        }
-        A[c * PITCH + r] = r < rows ? a : 0;
-      }
+    else
+      for_each_slice(job, batch.first + row0, rows, area, [&](int k, int depth) {
+        tile.product(area, W + (size_t)k * stride, stride, depth, column);
+      });
+  };
+  for_each_sum(N, area, product, [&](int r, int c, real z) {
+    real a = z + (job.has_bias ? W[(size_t)K * stride + c] : 0);
+    if (l < job.layers && r < rows) {
+      const size_t place = (size_t)(row0 + r) * stride + c;
+      const real Z = a;
+      a = activate(job.f[l], Z);
+      real s = slope(job.f[l], Z, a);
+      if (job.threshold[l]) drop(job, batch, l, unsigned(row0 + r) * N + c, a, s);
+      job.work[job.A[l] + place] = a;
+      job.work[job.S[l] + place] = s;
     }
-    __syncthreads();
-  }
+    A[c * PITCH + r] = r < rows ? a : 0;
+  });
 }
 
 // D (K, PITCH) of layer l - 1 from that of layer l.
 __device__ inline void backward(const Job& job, int l, int row0, int rows, const real* after, real* D,
                                 real* area) {
-  const int K = job.width[l - 1], stride = job.stride[l - 1];
-  for (int column = 0; column < K; column += COLUMNS) {
-    Tile tile;
+  const int stride = job.stride[l - 1];
+  auto product = [&](Tile& tile, int column) {
     tile.product(after, job.work + job.WT[l], stride, job.width[l], column);
-    real g[EACH];
-    tile.reduce(area, g);
-    const int c = column + tile.column();
-    if (c < K)
-#pragma unroll
-      for (int i = 0; i < EACH; i++) {
-        const int r = tile.row() + i;
-        const size_t place = (size_t)(row0 + r) * stride + c;
-        const real d = r < rows ? g[i] * job.work[job.S[l - 1] + place] : 0;
-        D[c * PITCH + r] = d;
-        if (r < rows) job.work[job.D[l - 1] + place] = d;
-      }
-    __syncthreads();
-  }
+  };
+  for_each_sum(job.width[l - 1], area, product, [&](int r, int c, real g) {
+    const size_t place = (size_t)(row0 + r) * stride + c;
+    const real d = r < rows ? g * job.work[job.S[l - 1] + place] : 0;
+    D[c * PITCH + r] = d;
+    if (r < rows) job.work[job.D[l - 1] + place] = d;
+  });
 }
 
 // grid: tiles of R rows of a batch.

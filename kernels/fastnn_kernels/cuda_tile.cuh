@@ -24,11 +24,8 @@ struct Tile {
       for (int j = 0; j < 8; j++) sum[i][j] = 0;
   }
 
-  // sum += a w for a lane's rows; w is a row of `stride` columns, the tile's begin at `column`.
-  // Columns beyond the stride read others, and nobody looks at their sums.
-  __device__ void add(const real (&a)[EACH], const real* w, int stride, int column) {
-    const Four u = *(const Four*)(w + min(column + 4 * x, stride - 4));
-    const Four v = *(const Four*)(w + min(column + 32 + 4 * x, stride - 4));
+  // sum += a (u, v) for a lane's rows and columns.
+  __device__ void add(const real (&a)[EACH], const Four& u, const Four& v) {
 #pragma unroll
     for (int i = 0; i < EACH; i++)
 #pragma unroll
@@ -38,13 +35,37 @@ struct Tile {
       }
   }
 
+  // sum += a w; w is a row of `stride` columns, a multiple of 4, and the tile's begin at `column`.
+  // Columns beyond the stride read others, and nobody looks at their sums.
+  __device__ void add_row(const real (&a)[EACH], const real* w, int stride, int column) {
+    add(a, *(const Four*)(w + min(column + 4 * x, stride - 4)),
+        *(const Four*)(w + min(column + 32 + 4 * x, stride - 4)));
+  }
+
   // sum += A^T W for A (depth, PITCH) in shared memory and W (depth, stride).
   __device__ void product(const real* A, const real* W, int stride, int depth, int column) {
 #pragma unroll (AT_ONCE)
     for (int k = warp; k < depth; k += WARPS) {
       real a[EACH];
       load(a, A + k * PITCH + EACH * y);
-      add(a, W + (size_t)k * stride, stride, column);
+      add_row(a, W + (size_t)k * stride, stride, column);
+    }
+  }
+
+  // The same for W (depth, width) of any width, which lies anywhere.
+  __device__ void product_of_flat(const real* A, const real* W, int width, int depth, int column) {
+#pragma unroll (AT_ONCE)
+    for (int k = warp; k < depth; k += WARPS) {
+      real a[EACH];
+      load(a, A + k * PITCH + EACH * y);
+      const real* w = W + (size_t)k * width;
+      Four u, v;
+#pragma unroll
+      for (int j = 0; j < 4; j++) {
+        u.at[j] = w[min(column + 4 * x + j, width - 1)];
+        v.at[j] = w[min(column + 32 + 4 * x + j, width - 1)];
+      }
+      add(a, u, v);
     }
   }
 

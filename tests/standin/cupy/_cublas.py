@@ -9,7 +9,7 @@ CUBLAS_COMPUTE_32F_FAST_16BF, CUBLAS_COMPUTE_32F_FAST_TF32 = 75, 77
 _DROPPED = {CUBLAS_COMPUTE_32F_FAST_16BF: 16, CUBLAS_COMPUTE_32F_FAST_TF32: 13}  # bits of 23
 
 
-def gemmEx(  # noqa: N802
+def gemmEx(
     handle: int, turn_a: int, turn_b: int, m: int, n: int, k: int, alpha: int, A: int, kind_a: int,
     lda: int, B: int, kind_b: int, ldb: int, beta: int, C: int, kind_c: int, ldc: int,
     compute: int, algorithm: int,
@@ -26,7 +26,7 @@ def gemmEx(  # noqa: N802
 def _floats(place: int, rows: int, columns: int, distance: int) -> Any:
     assert distance >= rows
     memory = (ctypes.c_float * (distance * columns)).from_address(place)
-    return np.frombuffer(memory, np.float32).reshape(columns, distance).T[:rows]
+    return np.ctypeslib.as_array(memory).reshape(columns, distance).T[:rows]
 
 
 def _rounded(x: Any, dropped: int) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cupy import _cublas as cublas
+from cupy import _cublas as cublas  # noqa: F401
 
 
 class CUDARuntimeError(RuntimeError):

@@ -12,7 +12,7 @@ mkdir -p "$1" && folder=$(cd "$1" && pwd) || exit 2
 cd "$(dirname "$0")/.." || exit 2
 python=${PYTHON:-python3} log=$folder/log.txt failed=0
 export PYTHONPATH="$PWD:$PWD/kernels${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1
-parts="machine accuracy steps throughput operations launches barriers"
+parts="machine accuracy steps predictions throughput operations launches barriers"
 for name in $parts; do rm -f "$folder/$name.json"; done
 rm -f "$folder/tests.xml" "$log"
 export FASTNN_REQUIRE_GPU=1 PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 # others' plugins, others' warnings
@@ -47,14 +47,15 @@ fi
 part tests 170 "$python" -m pytest -m gpu -q -p no:cacheprovider --continue-on-collection-errors \
     -o faulthandler_timeout=60 --tb=short --junitxml="$folder/tests.xml"
 if [ -n "${FASTNN_DATA:-}" ]; then
-    own accuracy 130 # kernels for the CPU are compiled here, too
+    own accuracy 120 # kernels for the CPU are compiled here, too
 else
     echo "== accuracy: not run, FASTNN_DATA names no folder with MNIST" | tee -a "$log"
 fi
 own steps 50
-own throughput 110
+own predictions 25
+own throughput 120
 if "$python" -c "import pytest_benchmark" 2>/dev/null; then
-    part bench 150 "$python" -m pytest -p pytest_benchmark.plugin bench/test_training.py -q --quick \
+    part bench 130 "$python" -m pytest -p pytest_benchmark.plugin bench/test_training.py -q --quick \
         --device=cuda --benchmark-json="$folder/gpu.json" -p no:cacheprovider
 else
     echo "== bench: not run, pytest-benchmark is not installed" | tee -a "$log"

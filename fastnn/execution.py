@@ -3,7 +3,7 @@
 import logging
 from typing import TYPE_CHECKING, Any, Protocol
 
-from fastnn import compiling, cuda_prediction
+from fastnn import compiling, cuda_prediction, replayed
 from fastnn import prediction as cpu_prediction
 from fastnn.checks import choice
 from fastnn.cuda_prediction import CudaPrediction
@@ -40,9 +40,10 @@ def chosen(run: "Run", execution: str) -> Way:
     if execution == "layers":
         return Layered(run)
     is_on_gpu = run.net.device != "cpu"
-    if is_on_gpu and execution == "auto":
-        _log.info("execution auto: layers, because on a GPU fused has not been measured yet; "
-                  "execution='fused' asks for it")  # fmt: skip
+    if is_on_gpu and execution == "auto" and replayed.operations(run) > replayed.MOST:
+        why = f"beyond {replayed.MOST:g} operations a step" if replayed.MOST else "not measured yet"
+        _log.info("execution auto: layers, because on a GPU fused is %s; execution='fused' asks "
+                  "for it", why)  # fmt: skip
         return Layered(run)
     fused = Replayed if is_on_gpu else Fused
     missing = ", ".join(obstacles(run) or fused.obstacles(run))
@@ -52,7 +53,7 @@ def chosen(run: "Run", execution: str) -> Way:
         _log.info("execution auto: layers, because fused cannot do %s", missing)
         return Layered(run)
     way = Lanes(run) if not is_on_gpu and fits(run) else fused(run)
-    if execution == "auto" and not _is_worth(run, way):
+    if execution == "auto" and not is_on_gpu and not _is_worth(run, way):
         _log.info("execution auto: layers, because they take less time than compiling the fused "
                   "trainer would; 'fastnn doctor --compile' compiles it once")  # fmt: skip
         return Layered(run)

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
 SECONDS = 0.05  # of a part: Ctrl-C and the progress bar wait as long
 STEP = 10e-6  # seconds of a step, before one is known
+MOST = 0.0  # operations of a step, beyond which the layers are faster; 0 until it is measured
 MOST_WORK = 2**31  # numbers, whose places are 32-bit integers
+
+
+def operations(run: "Run") -> float:
+    """Of a step: two for each parameter and row there, and four back."""
+    return float(6 * run.net.layout.count * max(run.batch_sizes))
 
 
 class Replayed(InParts):

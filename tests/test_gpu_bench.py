@@ -20,6 +20,8 @@ from bench.gpu import (
     launches,
     machine,
     operations,
+    predictions,
+    rule,
     sources,
     steps,
     throughput,
@@ -35,7 +37,8 @@ Array = np.ndarray[Any, Any]
 
 ROOT = Path(__file__).parent.parent
 SCRIPT = ROOT / "bench" / "gpu.sh"
-PARTS = ["machine", "accuracy", "throughput", "steps", "launches", "operations", "barriers"]
+PARTS = ["machine", "accuracy", "throughput", "steps", "predictions", "launches", "operations",
+         "barriers"]  # fmt: skip
 
 
 def run(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -177,6 +180,36 @@ def test_steps_are_timed_in_both_forms(tmp_path: Path, standin: Any) -> None:
     assert few["way"].startswith("64 steps in three kernels")
     assert many["way"].startswith("steps of two kernels")
     assert many["us"]["median"] > many["first_kernel_us"]["median"] / 10
+
+
+def test_predictions_are_timed_and_alike(tmp_path: Path, standin: Any) -> None:
+    record = Record(tmp_path, "predictions")
+
+    predictions.predictions(record, noise(50)[0], [(6, 5, 10)], (1, 40), seconds=1e-3)
+
+    rows = rows_of(record)
+    assert record.close() == 0
+    assert [(row["rows"], row["place"]) for row in rows] == [
+        (1, "host"), (1, "gpu"), (40, "host"), (40, "gpu"),
+    ]  # fmt: skip
+    assert all(row["apart"] < 1e-6 and row["fused"]["median"] > 0 for row in rows)
+    assert "40 rows, gpu: layers " in "\n".join(summary(tmp_path))
+
+
+@pytest.mark.parametrize(("speeds", "most"), [
+    ([(10, 2), (100, 3), (1000, 0.5)], 100), ([(10, 0.5), (100, 3), (1000, 0.5)], 100),
+    ([(10, 0.5), (100, 1.5)], 0), ([(10, 2)], 10), ([], 0),
+])  # fmt: skip
+def test_the_rule_divides_where_the_speeds_cross(
+    speeds: list[tuple[int, float]], most: int
+) -> None:
+    rows = [
+        {"net": "1-1", "batch_size": n,
+         "samples_per_second": {"a": {"median": x}, "b": {"median": 1.0}}}
+        for n, x in speeds
+    ]  # fmt: skip
+    assert rule.threshold(rows, "a", "b") == 12 * most
+    assert rule.threshold(rows, "a", "another") == 0
 
 
 def test_small_networks_are_trained_for_a_memory_checker(

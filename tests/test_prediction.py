@@ -378,4 +378,4 @@ def test_an_execution_may_be_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(ArgumentError, match="execution is 'fast', need one of"):
         net.predict(X, execution="fast")
     with pytest.raises(ArgumentError, match="execution is"):
-        net.predict(X, execution=["auto"])
+        net.predict(X, execution=["auto"])  # type: ignore[arg-type]

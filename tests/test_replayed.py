@@ -230,7 +230,23 @@ def test_auto_leaves_a_gpu_to_the_layers(
     with caplog.at_level(logging.INFO, "fastnn"), fastnn.use_device(on_gpu.device):
         trained("auto")
 
-    assert "layers, because on a GPU fused has not been measured yet" in caplog.text
+    assert "layers, because on a GPU fused is not measured yet" in caplog.text
+
+
+@pytest.mark.parametrize(("rows", "execution"), [(10, "fused"), (11, "layers")])
+def test_auto_goes_by_the_operations_of_a_step(
+    rows: int, execution: str, on_gpu: fastnn.Backend, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    net = fastnn.MLP([4, 3], seed=0, device=on_gpu.device)
+    monkeypatch.setattr(replayed, "MOST", 6.0 * 15 * 10)
+
+    with caplog.at_level(logging.INFO, "fastnn"):
+        net.fit(np.ones((22, 4)), np.arange(22) % 3, batch_size=rows)
+
+    is_fused = "the fused trainer" in caplog.text
+    assert is_fused == (execution == "fused")
+    assert ("beyond 900 operations a step" in caplog.text) != is_fused
 
 
 @pytest.mark.parametrize(("case", "what"), [

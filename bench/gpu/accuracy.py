@@ -23,10 +23,15 @@ Array = np.ndarray[Any, Any]
 
 EPOCHS = 8  # of the workload's 20: enough for 98 % of MNIST
 LIMITS = {"float32": 5e-6, "float64": 1e-12}  # of the largest parameter: rounding in 400 steps
-RUNS = {
-    "cuda": ("cuda", "layers"), "cuda again": ("cuda", "layers"), "fused": ("cuda", "fused"),
-    "fused again": ("cuda", "fused"), "cpu": ("cpu", "layers"),
-}  # fmt: skip
+RUNS: dict[str, tuple[str, dict[str, str]]] = {
+    "cuda": ("cuda", {"execution": "layers"}),
+    "cuda again": ("cuda", {"execution": "layers"}),
+    "fused": ("cuda", {"execution": "fused"}),
+    "fused again": ("cuda", {"execution": "fused"}),
+    "tf32": ("cuda", {"execution": "layers", "precision": "tf32"}),
+    "bf16": ("cuda", {"execution": "layers", "precision": "bf16"}),
+    "cpu": ("cpu", {"execution": "layers"}),
+}
 OPTIMIZERS = [
     fastnn.SGD(0.1),
     fastnn.SGD(0.1, weight_decay=1e-3),
@@ -67,28 +72,28 @@ def _stepped(
 
 
 def training(
-    record: Record, work: Workload, seeds: Iterable[int] = range(3), epochs: int = EPOCHS
+    record: Record, work: Workload, seeds: Iterable[int] = range(5), epochs: int = EPOCHS
 ) -> None:
-    """Train on the GPU twice in each execution and on the CPU once, per seed."""
+    """Train on the GPU twice in each execution, in less precision, and on the CPU, per seed."""
     data = work.load(None)
-    for device, execution in dict.fromkeys(RUNS.values()):  # compiles, so that no clock sees it
-        _trained(work, data, device, execution, seed=0, epochs=1)
+    for device, settings in RUNS.values():  # compiles, so that no clock sees it
+        _trained(work, data, device, settings, seed=0, epochs=1)
     for seed in seeds:
         with record.row(what="training", workload=work.name, seed=seed, epochs=epochs) as row:
-            for name, (device, execution) in RUNS.items():
-                row[name] = _trained(work, data, device, execution, seed, epochs)
+            for name, (device, settings) in RUNS.items():
+                row[name] = _trained(work, data, device, settings, seed, epochs)
             for name in ("cuda", "fused"):
                 assert row[name]["sha256"] == row[f"{name} again"]["sha256"], "two runs differ"
 
 
 def _trained(
-    work: Workload, data: Any, device: str, execution: str, seed: int, epochs: int
+    work: Workload, data: Any, device: str, settings: dict[str, str], seed: int, epochs: int
 ) -> dict[str, Any]:
     (X, y), (X_test, y_test) = data
     net = work.network(X, seed=seed, device=device)
     net.backend.synchronize()
     began = time.perf_counter()
-    history = net.fit(X, y, **work.training | {"epochs": epochs, "execution": execution})
+    history = net.fit(X, y, **work.training | {"epochs": epochs} | settings)
     net.backend.synchronize()
     seconds = time.perf_counter() - began
     return {

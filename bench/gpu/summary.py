@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from bench.gpu.rule import threshold
+
 Row = dict[str, Any]
 
-PARTS = ("machine", "accuracy", "throughput", "steps", "launches", "barriers", "operations")
+PARTS = ("machine", "accuracy", "throughput", "steps", "predictions", "launches", "barriers",
+         "operations")  # fmt: skip
 
 
 def summary(folder: Path) -> Iterator[str]:
@@ -74,7 +77,7 @@ def _accuracy(rows: list[Row]) -> Iterator[str]:
             speeds = ", ".join(
                 f"{name} {row[name]['test_accuracy']:.4f} in {row[name]['seconds']:.2f} s "
                 f"({row[name]['samples_per_second']:,.0f} samples/s)"
-                for name in ("cuda", "fused", "cpu")
+                for name in ("cuda", "fused", "tf32", "bf16", "cpu")
             )  # fmt: skip
             yield (f"{row['workload']}, {row['epochs']} epochs, seed {row['seed']}: {speeds}; "
                    "the GPU twice: same bytes")  # fmt: skip
@@ -90,6 +93,21 @@ def _throughput(rows: list[Row]) -> Iterator[str]:
             for name, s in row["samples_per_second"].items()
         )
         yield f"  {row['net']:>15} {row['batch_size']:>5} a batch: {speeds}"
+    if timed:
+        yield _rule(timed)
+
+
+def _rule(timed: list[Row]) -> str:
+    fused = threshold(timed, "fastnn cuda fused", "fastnn cuda layers")
+    cpu = threshold(timed, "fastnn cpu fused", "fastnn cuda fused")
+    return (f"the rule: fused up to {fused:.2e} operations a step, then layers; a CPU is faster "
+            f"than fused up to {cpu:.2e}")  # fmt: skip
+
+
+def _predictions(rows: list[Row]) -> Iterator[str]:
+    for row in rows:
+        us = ", ".join(f"{name} {row[name]['median']:.1f} us" for name in ("layers", "fused"))
+        yield f"{row['net']:>15} {row['rows']:>6} rows, {row['place']}: {us} a prediction"
 
 
 def _steps(rows: list[Row]) -> Iterator[str]:
@@ -142,6 +160,7 @@ _LINES = {
     "accuracy": _accuracy,
     "throughput": _throughput,
     "steps": _steps,
+    "predictions": _predictions,
     "launches": _launches,
     "barriers": _barriers,
     "operations": _operations,

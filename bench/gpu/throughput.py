@@ -29,6 +29,7 @@ NETS = [
 ]
 STEPS = {1: 2000, 10: 1500, 100: 600, 1024: 100, 8192: 20}  # a turn's, by batch size
 TURNS, SECONDS = 7, 4.0  # of each case: so many turns, or as many as begin in this time
+WIDE = 1024  # batches whose products are worth their rounding
 LEARNING_RATE = 1e-3  # small, so that no batch size diverges; it changes no time
 
 
@@ -58,9 +59,10 @@ class Contender(Protocol):
 
 
 class Fastnn:
-    def __init__(self, job: Job, device: str, execution: str) -> None:
+    def __init__(self, job: Job, device: str, execution: str, precision: str = "float32") -> None:
         self.net, self.job = fastnn.MLP(job.sizes, job.activation, seed=0, device=device), job
-        self.name, self.execution = f"fastnn {device} {execution}", execution
+        self.name = " ".join(["fastnn", device, execution, *[precision] * (precision != "float32")])
+        self.settings: dict[str, Any] = {"execution": execution, "precision": precision}
         backend = self.net.backend
         with backend.active():
             self.data = backend.asarray(job.X), backend.asarray(job.y, np.int64)
@@ -68,8 +70,7 @@ class Fastnn:
     def train(self) -> None:
         self.net.fit(
             *self.data, optimizer=fastnn.SGD(LEARNING_RATE), epochs=self.job.epochs,
-            batch_size=self.job.batch_size, shuffle=False, progress=False,
-            execution=self.execution,
+            batch_size=self.job.batch_size, shuffle=False, progress=False, **self.settings,
         )  # fmt: skip
         self.net.backend.synchronize()
 
@@ -141,6 +142,8 @@ def contenders(job: Job) -> list[Contender]:
         Fastnn(job, "cuda", "fused"),
         Fastnn(job, "cpu", "fused"),
     ]
+    if job.batch_size >= WIDE:
+        ours.append(Fastnn(job, "cuda", "layers", "tf32"))
     try:
         return [*ours, PyTorch(job)]
     except ImportError:
@@ -151,7 +154,8 @@ def timed(job: Job, contenders: list[Contender], turns: int) -> dict[str, Any]:
     """{name: samples per second}, and how far the weights of all are apart after a first turn."""
     for contender in contenders:
         contender.train()
-    apart = difference([contender.weights() for contender in contenders])
+    exact = [contender for contender in contenders if not contender.name.endswith("tf32")]
+    apart = difference([contender.weights() for contender in exact])
     found: dict[str, list[float]] = {contender.name: [] for contender in contenders}
     began, turn = time.perf_counter(), 0
     while turn < turns and (turn < 2 or time.perf_counter() - began < SECONDS):

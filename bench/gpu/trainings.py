@@ -1,4 +1,4 @@
-"""Trainings: small networks of odd sizes trained fused on a GPU, for a memory checker."""
+"""Trainings: small networks of odd sizes, trained and asked on a GPU, for a memory checker."""
 
 from typing import Any
 
@@ -27,6 +27,7 @@ def main() -> None:
                              dtype=dtype, device="cuda", seed=0)  # fmt: skip
             X = rng.integers(0, 3, (ROWS, net.sizes[0])).astype(np.uint8)
             net.fit(X, np.arange(ROWS) % 3, execution="fused", progress=False, **settings)
+            net.predict(X, execution="fused")
     print(f"{2 * len(CASES)} trainings")
 
 

@@ -34,6 +34,7 @@ from fastnn_kernels.face import Kernels
 
 Array = Any  # numpy.ndarray or cupy.ndarray
 
+SMALL = 0.0  # operations of a step, up to which a CPU is faster; 0 until a GPU has measured it
 ALIGNMENT = 128  # bytes: a cache line pair, and what a GPU reads at once
 
 _HERE = nullcontext()
@@ -206,10 +207,13 @@ class CudaBackend(Backend):
             return int(min(free, limit - pool.used_bytes()) if limit else free)
 
 
-def get_backend(device: str | None = None, dtype: Any = "float32") -> Backend:
+def get_backend(
+    device: str | None = None, dtype: Any = "float32", work: float = math.inf
+) -> Backend:
     """The backend for "cpu", "cuda", "cuda:N" or "auto"; None is the default device.
 
-    "auto" is a GPU that can be used, else the CPU, and says at INFO which and why.  Raises
+    "auto" is a GPU that can be used and is worth it for so many operations at a time (`work`),
+    else the CPU, and says at INFO which and why.  Raises
     DeviceUnavailableError for a GPU that cannot be used, ArgumentError for any other name,
     DTypeError unless dtype is float32 or float64.
     """
@@ -218,7 +222,7 @@ def get_backend(device: str | None = None, dtype: Any = "float32") -> Backend:
         device = checked_name(_default(), "FASTNN_DEVICE")
     checked_name(device)
     if device == "auto":
-        return _auto(dtype)
+        return _auto(dtype, work)
     if device != "cpu":
         return _cuda(device, dtype)
     from fastnn_kernels import cpu  # brings in Numba
@@ -227,7 +231,10 @@ def get_backend(device: str | None = None, dtype: Any = "float32") -> Backend:
     return Backend("cpu", np, cpu, dtype)
 
 
-def _auto(dtype: np.dtype[Any]) -> Backend:
+def _auto(dtype: np.dtype[Any], work: float) -> Backend:
+    if work <= SMALL:
+        _log.info("device auto: using cpu, because steps of %.3g operations are faster there", work)
+        return get_backend("cpu", dtype)
     try:
         backend = _cuda("cuda", dtype)
     except DeviceUnavailableError as error:

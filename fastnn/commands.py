@@ -34,9 +34,9 @@ def train(args: Namespace) -> None:
     (X, y), (X_test, y_test) = (
         (X, fitting(y, work.output, work.sizes[-1])) for X, y in work.load(args.data_dir)
     )
-    net = work.network(X, dtype=args.dtype, device=backend.device, seed=args.seed)
+    net = work.network(X, dtype=args.dtype, device=args.device, seed=args.seed)
     sizes, where = " -> ".join(map(str, net.sizes)), net.device
-    if where == "cpu" and args.device == "auto" and gpu.driver_version():
+    if backend.device == "cpu" and args.device == "auto" and gpu.driver_version():
         where = "cpu, though there is an NVIDIA driver: fastnn doctor tells why"
     products = "" if args.precision == "float32" else f", products in {args.precision}"
     _say(args, f"{work.name}: {len(X):,} rows to train on, {len(X_test):,} to test; {sizes}, "

@@ -31,6 +31,8 @@ from fastnn.schedules import Schedule
 from fastnn.settings import Settings
 from fastnn.streams import Purpose, checked_seed, generator
 
+BATCH = 32  # rows that fit takes at a time unless told
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -82,7 +84,8 @@ class MLP:
         self.seed = checked_seed(seed)
         self.scaling = _checked_scaling(input_scaling, self.sizes[0])
         init_function = initializer(init)
-        self.backend = get_backend(device, dtype)
+        weights = sum(d * m for d, m in pairwise(self.sizes))
+        self.backend = get_backend(device, dtype, 6.0 * weights * BATCH)
         self.epochs = self.steps = 0  # trained in the network's life: they index its streams
         with self.backend.active():
             self._allocate()
@@ -306,7 +309,7 @@ class MLP:
     @on_its_device
     def fit(
         self, X: Any, Y: Any, *, loss: str | None = None, optimizer: Optimizer | None = None,
-        epochs: int = 1, batch_size: int | Schedule | None = 32, shuffle: bool = True,
+        epochs: int = 1, batch_size: int | Schedule | None = BATCH, shuffle: bool = True,
         reduction: str = "mean", sample_weight: Any = None,
         class_weight: dict[Any, Any] | str | None = None, label_smoothing: float = 0.0,
         l1: float = 0.0, l2: float = 0.0, validation: Any = None, metrics: Any = (),

@@ -1,9 +1,11 @@
 """get_backend and the default device."""
 
+import logging
 import os
 import subprocess
 import sys
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,6 +62,20 @@ def test_the_default_may_be_set_for_a_while_or_for_good(monkeypatch: pytest.Monk
     assert _refused()
     fastnn.set_device("cpu")
     assert fastnn.MLP([2, 2]).device == "cpu"
+
+
+@pytest.mark.parametrize(("sizes", "where"), [([4, 5, 3], "cpu"), ([4, 6, 3], "cuda:0")])
+def test_auto_leaves_small_networks_to_the_cpu(
+    sizes: list[int], where: str, standin: Any, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(fastnn.backend, "SMALL", 6.0 * 35 * 32)
+
+    with caplog.at_level(logging.INFO, "fastnn"):
+        net = fastnn.MLP(sizes, device="auto")
+
+    assert net.device == where
+    assert f"device auto: using {where}, because" in caplog.text
 
 
 def _refused() -> bool:

@@ -1,6 +1,6 @@
 """Rule: up to how many operations of a step which way is faster, from what throughput has found.
 
-fastnn.replayed.MOST is the first figure that it prints.
+fastnn.replayed.MOST is the first figure of the summary's line, fastnn.backend.SMALL the second.
 """
 
 import math

@@ -1,14 +1,22 @@
 """Softmax and cross-entropy against labels, over padded rows: whole vectors, no rest of a row.
 
-The same as cpu.softmax_cross_entropy_labels and cpu.hits.  An inner loop over as many numbers as
-a vector has lanes is one instruction of each kind; a loop over a short row would be none.
+The same as cpu.softmax_cross_entropy_labels and cpu.hits.  Of all rows the exponentials are taken
+together: LLVM makes a long loop one of vectors, and a short one, of a row, a row of numbers.
 """
 
 import numpy as np
 
 from fastnn_kernels import scalars, simd
-from fastnn_kernels.cpu_math import maximum
-from fastnn_kernels.jit import inner
+from fastnn_kernels.calls import vector
+from fastnn_kernels.jit import inner, jit
+
+
+@jit
+def exponentials(x):
+    """In place."""
+    simd.wide()
+    for i in range(x.size):
+        x[i] = scalars.exp(x[i])
 
 
 @inner
@@ -18,28 +26,27 @@ def softmax_cross_entropy(S, z, d, width, k, y, w, scale, losses, hits):
     S[z], S[d] (rows, width), d may be z; k <= width numbers of a row count, and the others of D
     become zero.  y, w, losses, hits (rows,).
     """
-    lanes = simd.lanes(S)
+    lanes, infinity = simd.lanes(S), S.dtype.type(np.inf)
     for i in range(y.size):
-        row, out = z + i * width, d + i * width
-        largest = S[row]
-        for j in range(1, k):
-            largest = maximum(largest, S[row + j])
-        for j in range(k, width):
-            S[row + j] = -np.inf
-        true_logit = S[row + y[i]]
-        is_first = true_logit == largest if k > 1 else (true_logit > 0) == (y[i] == 1)
-        for j in range(y[i]):
-            is_first &= S[row + j] != largest
-        total = S.dtype.type(0)
+        row, out, largest = z + i * width, d + i * width, -infinity
         for v in range(0, width, lanes):
-            for j in range(lanes):
-                S[out + v + j] = scalars.exp(S[row + v + j] - largest)
+            simd.keep(S, row + v, k - v, -infinity)
+            largest = max(largest, simd.largest_of_vector(S, row + v))
+        logits = vector(S, row, k)
+        true_logit = logits[y[i]]
+        is_first = true_logit == largest if k > 1 else (true_logit > 0) == (y[i] == 1)
+        for j in range(k):  # of equal ones, the one before
+            is_first &= (logits[j] != largest) | (j >= y[i])
+        hits[i], losses[i] = S.dtype.type(is_first), true_logit - largest
+        for v in range(0, width, lanes):
+            simd.add(S, row + v, -largest, out + v)
+    exponentials(vector(S, d, y.size * width))
+    for i in range(y.size):
+        out, total = d + i * width, S.dtype.type(0)
+        for v in range(0, width, lanes):
             total += simd.sum_of_vector(S, out + v)
         weight = S.dtype.type(scale) * w[i]
-        share = weight / total
         for v in range(0, width, lanes):
-            for j in range(lanes):
-                S[out + v + j] *= share
+            simd.multiply(S, out + v, weight / total)
         S[out + y[i]] -= weight
-        losses[i] = w[i] * (scalars.log(total) - (true_logit - largest))
-        hits[i] = S.dtype.type(is_first)
+        losses[i] = w[i] * (scalars.log(total) - losses[i])

@@ -154,16 +154,16 @@ def _head(S, job, network, part, start, r, r_end, turn, labels, Y, w, scale, los
     """
     layer, k, rows = network[network.size - 1], job.k, r_end - r
     z, d = layer.Z + turn * layer.turn + r * layer.width, layer.D + r * layer.width
-    logits, D = matrix(S, part.logits, rows, k), matrix(S, part.slopes, rows, k)
-    for i in range(rows):
-        for j in range(k):
-            logits[i, j] = S[z + i * layer.width + j]
     start += r
     y, w = vector(labels, start, rows), vector(w, start, rows)
     losses, hits = vector(losses, start, rows), vector(hits, start, rows)
     if job.takes == LABELS:
         softmax_cross_entropy(S, z, d, layer.width, k, y, w, scale, losses, hits)
         return
+    logits, D = matrix(S, part.logits, rows, k), matrix(S, part.slopes, rows, k)
+    for i in range(rows):
+        for j in range(k):
+            logits[i, j] = S[z + i * layer.width + j]
     if job.hits:
         call(job.hits, (logits, y, hits))
     if job.takes == LOGITS:

@@ -203,6 +203,67 @@ def sum_of_vector(typing_context, S, a):
 
 
 @intrinsic
+def largest_of_vector(typing_context, S, a):
+    """The largest of a vector's numbers; any where one is NaN."""
+
+    def codegen(context, builder, signature, args):
+        code = Code(context, builder, signature.args[0])
+        x, half = code.load(code.pointer(signature.args[0], args[0]), args[1]), code.lanes // 2
+        while half:
+            places = ir.Constant(ir.VectorType(INT32, half), list(range(half)))
+            others = ir.Constant(ir.VectorType(INT32, half), list(range(half, 2 * half)))
+            upper, lower = (builder.shuffle_vector(x, x, which) for which in (places, others))
+            x, half = (
+                builder.select(builder.fcmp_ordered(">", upper, lower), upper, lower),
+                half // 2,
+            )
+        return builder.extract_element(x, INT32(0))
+
+    return S.dtype(S, types.intp), codegen
+
+
+@intrinsic
+def keep(typing_context, S, a, count, other):
+    """The vector S[a] keeps so many numbers, and all others become `other`."""
+
+    def codegen(context, builder, signature, args):
+        S, a, count, other = args
+        code = Code(context, builder, signature.args[0])
+        S = code.pointer(signature.args[0], S)
+        kept = builder.select(code.first_lanes(count), code.load(S, a), code.repeated(other))
+        code.store(kept, S, a)
+        return context.get_dummy_value()
+
+    return types.none(S, types.intp, types.intp, S.dtype), codegen
+
+
+@intrinsic
+def add(typing_context, S, a, number, c):
+    """The vector S[c] = S[a] + a number."""
+
+    def codegen(context, builder, signature, args):
+        code = Code(context, builder, signature.args[0])
+        S = code.pointer(signature.args[0], args[0])
+        code.store(builder.fadd(code.load(S, args[1]), code.repeated(args[2])), S, args[3])
+        return context.get_dummy_value()
+
+    return types.none(S, types.intp, S.dtype, types.intp), codegen
+
+
+@intrinsic
+def multiply(typing_context, S, a, number):
+    """The vector S[a] times a number, in place."""
+
+    def codegen(context, builder, signature, args):
+        code = Code(context, builder, signature.args[0])
+        S = code.pointer(signature.args[0], args[0])
+        code.store(builder.fmul(code.load(S, args[1]), code.repeated(args[2])), S, args[1])
+        return context.get_dummy_value()
+
+    return types.none(S, types.intp, S.dtype), codegen
+
+
+@intrinsic
 def dot(typing_context, S, a, b, width):
     """The sum of S[a + j] S[b + j], over `width` vectors, lane by lane and then over the lanes."""
 

@@ -234,7 +234,10 @@ class MLP:
         return Z.argmax(axis=-1)
 
     def _run(self, X: Any, head: str, batch_size: int | None, execution: str = "auto") -> Array:
-        fast = self._prediction(head, execution)
+        try:
+            fast = self._predictions.get((head, execution))
+        except TypeError:  # no name at all
+            fast = None
         if fast is not None and batch_size is None:
             A = fast.row(X)
             if A is not None:

@@ -111,18 +111,29 @@ def _max_of_row(A, i):
 
 
 @register_jitable(**INNER)
-def _exp_of_row(A, i, largest):
-    """A[i] = exp(A[i] - largest); returns its sum."""
+def _less_largest(A, i):
+    """A[i] -= its largest number."""
+    largest = _max_of_row(A, i)
     for j in range(A.shape[1]):
-        A[i, j] = scalars.exp(A[i, j] - largest)
-    return _sum_of_row(A, i)
+        A[i, j] -= largest
+
+
+@register_jitable(**INNER)
+def _exp(A):
+    """In place; all rows together, as most are shorter than a few vectors."""
+    x = A.reshape(A.size)
+    for e in range(x.size):
+        x[e] = scalars.exp(x[e])
 
 
 @jit
 def bias_softmax(Z, b, out):
     bias_identity(Z, b, out)
     for i in range(out.shape[0]):
-        total = _exp_of_row(out, i, _max_of_row(out, i))
+        _less_largest(out, i)
+    _exp(out)
+    for i in range(out.shape[0]):
+        total = _sum_of_row(out, i)
         for j in range(out.shape[1]):
             out[i, j] /= total
 
@@ -140,11 +151,14 @@ def softmax_grad(T, dA, out):
 def softmax_cross_entropy(T, Y, w, scale, dT, loss):
     _copy(T, dT)
     for i in range(dT.shape[0]):
-        largest, mass, match = _max_of_row(dT, i), _sum_of_row(Y, i), dT.dtype.type(0)
+        _less_largest(dT, i)
+        loss[i] = dT.dtype.type(0)
         for j in range(dT.shape[1]):
-            match += Y[i, j] * (dT[i, j] - largest)
-        total = _exp_of_row(dT, i, largest)
-        loss[i] = w[i] * (mass * scalars.log(total) - match)
+            loss[i] += Y[i, j] * dT[i, j]
+    _exp(dT)
+    for i in range(dT.shape[0]):
+        total, mass = _sum_of_row(dT, i), _sum_of_row(Y, i)
+        loss[i] = w[i] * (mass * scalars.log(total) - loss[i])
         weight = dT.dtype.type(scale) * w[i]
         for j in range(dT.shape[1]):
             dT[i, j] = weight * (mass * (dT[i, j] / total) - Y[i, j])
@@ -154,9 +168,12 @@ def softmax_cross_entropy(T, Y, w, scale, dT, loss):
 def softmax_cross_entropy_labels(T, y, w, scale, dT, loss):
     _copy(T, dT)
     for i in range(dT.shape[0]):
-        largest, true_logit = _max_of_row(dT, i), dT[i, y[i]]
-        total = _exp_of_row(dT, i, largest)
-        loss[i] = w[i] * (scalars.log(total) - (true_logit - largest))
+        _less_largest(dT, i)
+        loss[i] = dT[i, y[i]]
+    _exp(dT)
+    for i in range(dT.shape[0]):
+        total = _sum_of_row(dT, i)
+        loss[i] = w[i] * (scalars.log(total) - loss[i])
         weight = dT.dtype.type(scale) * w[i]
         for j in range(dT.shape[1]):
             dT[i, j] = weight * (dT[i, j] / total)

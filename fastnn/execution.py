@@ -1,6 +1,7 @@
 """Execution: the two ways to run an epoch, and the choice between them."""
 
 import logging
+import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fastnn import compiling, cuda_prediction, replayed
@@ -12,7 +13,7 @@ from fastnn.fused import Fused
 from fastnn.lanes import Lanes, fits
 from fastnn.layered import Layered
 from fastnn.parts import obstacles
-from fastnn.prediction import is_uncompiled, prediction
+from fastnn.prediction import Prediction, is_uncompiled, planned, prediction
 from fastnn.progress import Progress
 from fastnn.replayed import Replayed
 
@@ -73,7 +74,9 @@ def predicting(net: "MLP", head: str, execution: str) -> Any:
     if missing:
         raise ArgumentError(f"execution='fused' cannot do {', '.join(missing)}; use 'layers' or "
                             "'auto'")  # fmt: skip
-    return CudaPrediction(net, head) if is_on_gpu else prediction(net, head, may_compile=True)
+    if is_on_gpu:
+        return CudaPrediction(net, head)
+    return Prediction(net, planned(net, head), most=sys.maxsize)
 
 
 def _is_worth(run: "Run", way: Any) -> bool:

@@ -269,10 +269,9 @@ class MLP:
         if fast is not None and (A := fast.rows(X[None] if one else X)) is not None:
             return A[0] if one else A
         rows = Rows(X[None] if one else X, self.sizes[0], self.scaling, backend)
-        if execution == "fused":
-            raise ArgumentError(
-                "execution='fused' cannot predict such rows; use 'layers' or 'auto'"
-            )
+        if execution == "fused":  # and X is right
+            raise ArgumentError(f"execution='fused' needs X and its outputs on the GPU, and X has "
+                                f"{X.nbytes:,} bytes; use 'layers' or 'auto'")  # fmt: skip
         stays = isinstance(X, backend.xp.ndarray)
         out = (backend.xp if stays else np).empty((len(rows), self.sizes[-1]), self.dtype)
         layers = self.layers(head)

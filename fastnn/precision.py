@@ -17,7 +17,7 @@ Array = Any  # cupy.ndarray
 
 
 class Products:
-    """Of float32 matrices, each in C order or the transpose of such; CuPy's own know no bf16."""
+    """Of float32 matrices; CuPy's own know no bf16."""
 
     def __init__(self, cupy: ModuleType, precision: str) -> None:
         cublas = cupy.cuda.cublas
@@ -32,7 +32,7 @@ class Products:
         (n, k), m = A.shape, B.shape[1]
         C = self.cupy.empty((n, m), A.dtype) if out is None else out
         # To cuBLAS, whose matrices are in Fortran order, these are transposes: C^T = B^T A^T.
-        (turn_B, row_B), (turn_A, row_A) = _order(B), _order(A)
+        (B, turn_B, row_B), (A, turn_A, row_A) = map(self._in_order, (B, A))
         self.multiply(
             self.cupy.cuda.get_cublas_handle(), turn_B, turn_A, m, n, k, self.one.ctypes.data,
             B.data.ptr, self.number, row_B, A.data.ptr, self.number, row_A, self.zero.ctypes.data,
@@ -42,7 +42,8 @@ class Products:
 
     dot = matmul
 
-
-def _order(X: Array) -> tuple[int, int]:
-    """Whether X is the transpose of a matrix in C order, and the length of that one's rows."""
-    return (0, X.shape[1]) if X.flags.c_contiguous else (1, X.shape[0])
+    def _in_order(self, X: Array) -> tuple[Array, int, int]:
+        """X in C order, or else as the transpose of a matrix that is (1), and its rows' length."""
+        if X.flags.f_contiguous and not X.flags.c_contiguous:
+            return X, 1, X.shape[0]
+        return self.cupy.ascontiguousarray(X), 0, X.shape[1]

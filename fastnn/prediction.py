@@ -71,7 +71,8 @@ def planned(net: "MLP", head: str) -> Any:
 class Prediction:
     """A network's outputs, from its parameters as they are at each call."""
 
-    def __init__(self, net: "MLP", plan: Any) -> None:
+    def __init__(self, net: "MLP", plan: Any, most: int | None = None) -> None:
+        """most: rows at once, up to which it is to be used; None are those that pay."""
         from fastnn_kernels.cpu_predictor import Predictor
 
         self.predictor = Predictor(plan, net.params, net.layout.offsets)
@@ -79,7 +80,8 @@ class Prediction:
         self.scaling, self.dtype = net.scaling, net.dtype
         self.d, self.k = net.sizes[0], net.sizes[-1]
         self.operations = 2 * net.layout.count  # of a row
-        self.most = FEWER if self.predictor.bytes > CACHE else sys.maxsize  # rows
+        self.most = FEWER if self.predictor.bytes > CACHE else sys.maxsize
+        self.most = self.most if most is None else most
         # One row costs 2 us, and each name that is looked up for it 20 ns.
         self.predict_few, self.few_space = self.predictor.predict_few, self.predictor.few_space
         self.P, self.layers = net.params, self.predictor.layers[0]

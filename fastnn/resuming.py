@@ -146,7 +146,8 @@ def configuration(run: "Run") -> dict[str, Any]:
         ],
         "batch_size": _text(settings.batch_size), "first batch's size": run.batch_sizes[0],
         **{name: getattr(settings, name)
-           for name in ("shuffle", "reduction", "l1", "l2", "label_smoothing", "precision")},
+           for name in ("shuffle", "reduction", "l1", "l2", "label_smoothing")},
+        **({} if settings.precision == "float32" else {"precision": settings.precision}),
         "training data": _fingerprint(run.data, net.backend),
         "validation data": run.held_out and _fingerprint(run.held_out, net.backend),
     })  # fmt: skip

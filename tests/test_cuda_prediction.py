@@ -2,6 +2,7 @@
 
 import io
 import re
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ def test_every_activation(name: str, on_gpu: fastnn.Backend) -> None:
 
 
 @pytest.mark.parametrize("scaling", [None, (3, 0.1), (np.arange(17), 0.1), (1, np.ones(17))])
-@pytest.mark.parametrize("kind", ["uint8", "bool", "int64", "float64"])
+@pytest.mark.parametrize("kind", ["uint8", "bool", "int64", "float16", "float64"])
 def test_rows_enter_as_they_are(kind: str, scaling: Any, on_gpu: fastnn.Backend) -> None:
     X = np.random.default_rng(0).integers(0, 9, (20, 17)).astype(kind)
     net = network(input_scaling=scaling)
@@ -85,6 +86,34 @@ def test_bad_rows_are_refused_by_their_place(value: float, on_gpu: fastnn.Backen
     check(net, X[:37])
     with pytest.raises(ShapeError):
         net.predict(X[:, 1:], execution="fused")
+
+
+def test_what_is_not_finite_without_x_comes_out(on_gpu: fastnn.Backend) -> None:
+    net, X = network(), np.full((3, 17), 2, np.float32)
+    net.weights[0][0] = 3e38  # times two it is infinity, of which tanh is 1
+    check(net, X)
+    net.weights[0][0] = np.nan
+    assert np.isnan(net.predict(X, execution="fused")).all()
+    assert net.predict(X[:0], execution="fused").shape == (0, 3)
+
+
+def test_many_callers_at_once_get_their_own_answers(on_gpu: fastnn.Backend) -> None:
+    net, rng = network(), np.random.default_rng(0)
+    batches = [rng.normal(size=(n, 17)).astype(np.float32) for n in range(1, 25)]
+    batches[7][0, 0] = np.nan
+    expected = [net.predict(X, execution="layers") for X in batches if np.isfinite(X).all()]
+
+    def answer(X: Any) -> Any:
+        try:
+            return net.predict(X, execution="fused")
+        except DataError:
+            return None
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(answer, batches))
+    assert answers.pop(7) is None
+    for A, B in zip(answers, expected, strict=True):
+        np.testing.assert_allclose(A, B, atol=1e-5)
 
 
 @pytest.mark.parametrize(("case", "words"), [

@@ -56,6 +56,20 @@ def test_training_differs_by_the_rounding(
     np.testing.assert_array_equal(on_gpu.asnumpy(again.params), on_gpu.asnumpy(net.params))
 
 
+@pytest.mark.parametrize("order", ["F", "every other row"])
+def test_rows_may_lie_in_any_order(order: str, on_gpu: fastnn.Backend) -> None:
+    there = on_gpu.asarray(X)
+    strange = on_gpu.xp.asarray(on_gpu.asnumpy(there), order="F") if order == "F" else there[::2]
+    plain = on_gpu.xp.ascontiguousarray(strange)
+    labels = on_gpu.asarray(y if order == "F" else y[::2], np.int64)
+    nets = []
+    for rows in (strange, plain):
+        net = fastnn.MLP([4, 16, 3], seed=0, device=on_gpu.device, input_scaling=(3, 0.5))
+        net.fit(rows, labels, batch_size=10, shuffle=False, precision="tf32")
+        nets.append(on_gpu.asnumpy(net.params))
+    np.testing.assert_array_equal(nets[0], nets[1])
+
+
 def test_prediction_is_float32(on_gpu: fastnn.Backend) -> None:
     net, _ = trained("bf16", on_gpu.device)
     A = net.to("cpu").predict(X)

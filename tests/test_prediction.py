@@ -372,6 +372,10 @@ def test_an_execution_may_be_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) 
     expected, found = (net.predict(X, execution=name) for name in ("layers", "fused"))
 
     np.testing.assert_allclose(found, expected, rtol=1e-6)
+    monkeypatch.setattr(predictions, "CACHE", 0)  # then "auto" leaves many rows to the layers
+    many = rows(100, 4)
+    fast = fastnn.MLP([4, 6, 3], seed=0).predict(many, execution="fused")
+    np.testing.assert_allclose(fast, net.predict(many, execution="layers"), rtol=1e-6)
     monkeypatch.setattr(predictions, "TOO_MANY", 100)
     with pytest.raises(ArgumentError, match="cannot do 512 bytes of weights, more than 100"):
         fastnn.MLP([4, 6, 3], seed=0).predict(X, execution="fused")

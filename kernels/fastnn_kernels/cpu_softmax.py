@@ -1,7 +1,7 @@
 """Softmax and cross-entropy against labels, over padded rows: whole vectors, no rest of a row.
 
-The same as cpu.softmax_cross_entropy_labels and cpu.hits.  Of all rows the exponentials are taken
-together: LLVM makes a long loop one of vectors, and a short one, of a row, a row of numbers.
+The same as cpu.softmax_cross_entropy_labels and cpu.hits, where no logit is NaN.  Of all rows the
+exponentials are taken together: LLVM makes vectors of a long loop, and of a row's it makes none.
 """
 
 import numpy as np

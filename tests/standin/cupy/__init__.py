@@ -173,7 +173,9 @@ def asarray(x: Any, dtype: Any = None, order: Any = None) -> Any:
     if isinstance(x, ndarray):
         if x.ordinal != cuda.Device.current():
             x = ndarray(x.memory.copy())
-        return x if dtype is None or x.dtype == dtype else x.astype(dtype)
+        if dtype is not None and x.dtype != dtype:
+            x = x.astype(dtype)
+        return x if order != "C" or x.flags.c_contiguous else _result(x.memory.copy("C"))
     array = np.array(x, dtype)
     _check(array.dtype)
     uploads.append((array.dtype, array.nbytes))

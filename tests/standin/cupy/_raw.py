@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ FLAGS = ["-std=c++17", "-O1", "-march=native", "-shared", "-fPIC", "-x", "c++", 
          "-fsanitize-undefined-trap-on-error"]  # fmt: skip
 
 
+_one_at_a_time = threading.Lock()
 _functions: dict[tuple[int, str], "RawKernel"] = {}  # one for all who ask, as a driver has it
 
 
@@ -57,9 +59,10 @@ class RawKernel:
         x, y = (*grid, 1)[:2]
 
         def launch() -> None:
-            self.launch(
-                x, y, block[0], ctypes.c_long(shared_mem), ctypes.c_void_p(record.ctypes.data)
-            )
+            with _one_at_a_time:
+                self.launch(
+                    x, y, block[0], ctypes.c_long(shared_mem), ctypes.c_void_p(record.ctypes.data)
+                )
 
         cuda.get_current_stream().take(launch)
 

@@ -88,9 +88,10 @@ def _gather_sparse(S, job, part, starts, columns, values, rows, masks):
         for t in range(0, CHUNK, simd.lanes(S)):
             _gram(S, columns, values, first, end, part.T + t, CHUNK, part.G + s * CHUNK + t,
                   job.one if part.b else 0)  # fmt: skip
-        for q in range(first, end):
-            column = np.uint64(columns[q])  # one that is not negative takes less time
-            S[np.uint64(part.T + s) + column * np.uint64(CHUNK)] = values[q]
+        places, numbers = vector(columns, first, end - first), vector(values, first, end - first)
+        for q in range(places.size):
+            column = np.uint64(places[q])  # one that is not negative takes less time
+            S[np.uint64(part.T + s) + column * np.uint64(CHUNK)] = numbers[q]
             masks[column] |= bit
 
 

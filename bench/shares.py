@@ -1,0 +1,118 @@
+"""Shares: where the time of a fused training on a CPU goes, kernel by kernel, as perf samples it.
+
+python -m bench.shares 784-50-100-10 --batch-size 100     (Linux with perf; FASTNN_DATA for MNIST)
+
+What a kernel inlines counts as its own.  Cycles are those of all threads together, at the clock of
+a chain of dependent multiplications that is timed beside it.
+"""
+
+import argparse
+import bisect
+import gc
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numba
+
+import fastnn
+from bench.cases import rows_of
+
+SECONDS, RATE = 4.0, 5000  # sampled; samples a second of each thread
+REACH = 2**16  # bytes of code after a kernel's start that may be its own
+
+
+def kernels() -> list[tuple[int, str]]:
+    """(address, name) of all that is compiled, in order."""
+    found = []
+    for each in gc.get_objects():
+        if isinstance(each, numba.core.registry.CPUDispatcher):
+            for compiled in each.overloads.values():
+                place = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
+                found.append((place, f"{each.__module__.split('.')[-1]}.{each.py_func.__name__}"))
+    return sorted(found)
+
+
+def sampled(work: Any, folder: Path) -> Iterator[tuple[int, str]]:
+    """(address, symbol) of each sample while work() runs."""
+    data = folder / "perf.data"
+    command = ["perf", "record", "-q", "-e", "cpu-clock", "-F", str(RATE), "-p", str(os.getpid()),
+               "-o", str(data)]  # fmt: skip
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as recorder:
+        time.sleep(0.5)  # until it looks on
+        work()
+        recorder.send_signal(signal.SIGINT)
+    shown = subprocess.run(["perf", "script", "-i", str(data), "-F", "ip,sym"],
+                           capture_output=True, text=True, check=True)  # fmt: skip
+    for line in shown.stdout.splitlines():
+        address, _, symbol = line.strip().partition(" ")
+        if address:
+            yield int(address, 16), symbol
+
+
+def shares(samples: Iterator[tuple[int, str]], known: list[tuple[int, str]]) -> Counter[str]:
+    """Samples by kernel, or by symbol elsewhere."""
+    places, counts = [place for place, _ in known], Counter[str]()
+    for address, symbol in samples:
+        index = bisect.bisect(places, address) - 1
+        is_own = "unknown" in symbol and index >= 0 and address - places[index] < REACH
+        counts[known[index][1] if is_own else symbol] += 1
+    return counts
+
+
+@numba.njit
+def _chain(count: int) -> int:
+    x = 3
+    for _ in range(count):
+        x = x * x
+    return x
+
+
+def clock(count: int = 10**8) -> float:
+    """Cycles a second: a multiplication that waits for the one before takes three."""
+    _chain(1)
+    began = time.perf_counter()
+    _chain(count)
+    return 3 * count / (time.perf_counter() - began)
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("sizes", help="784-50-100-10, say; 784 inputs are MNIST, 64 the digits")
+    parser.add_argument("--batch-size", type=int, default=100)
+    args = parser.parse_args(arguments)
+    sizes = [int(size) for size in args.sizes.split("-")]
+    X, y = rows_of({784: "mnist", 64: "digits", 4: "iris"}[sizes[0]])
+    X, y = X[:20_000], y[:20_000]
+    net = fastnn.MLP(sizes, seed=0)
+
+    def train(epochs: int) -> float:
+        began = time.perf_counter()
+        net.fit(X, y, batch_size=args.batch_size, epochs=epochs, execution="fused",
+                optimizer=fastnn.SGD(0.05), progress=False)  # fmt: skip
+        return time.perf_counter() - began
+
+    train(1)
+    epochs = max(1, round(SECONDS / train(2) * 2))
+    seconds: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        counts = shares(
+            iter([*sampled(lambda: seconds.append(train(epochs)), Path(folder))]), kernels()
+        )
+    total, samples = counts.total(), epochs * len(X)
+    cycles = total / RATE * clock() / samples
+    print(f"{samples / seconds[0]:,.0f} samples/s, {cycles:,.0f} cycles a sample in all threads")
+    for name, count in counts.most_common(15):
+        print(f"{count / total:6.1%} {cycles * count / total:8,.0f}  {name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

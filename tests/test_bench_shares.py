@@ -1,0 +1,30 @@
+"""Shares of time: samples go to the kernel in whose code they fall."""
+
+import numpy as np
+import pytest
+from numba.core import config
+
+from bench import shares
+from fastnn_kernels import cpu
+
+
+def test_samples_are_counted_by_kernel() -> None:
+    known = [(1000, "cpu.one"), (5000, "cpu.two")]
+    samples = [(1000, "[unknown]"), (4999, "[unknown]"), (5000, "[unknown]"), (6000, "memcpy"),
+               (5000 + shares.REACH, "[unknown]"), (10, "[unknown]")]  # fmt: skip
+
+    counts = shares.shares(iter(samples), known)
+
+    assert counts == {"cpu.one": 2, "cpu.two": 1, "memcpy": 1, "[unknown]": 2}
+
+
+@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="nothing is compiled")
+def test_kernels_are_found_with_their_addresses() -> None:
+    x = np.ones((1, 2), np.float32)
+    cpu.bias_identity(x, x[0], x)
+
+    found = shares.kernels()
+
+    assert found == sorted(found)
+    assert "cpu.bias_activation" in {name for _, name in found}
+    assert min(place for place, _ in found) > 0

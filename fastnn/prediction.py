@@ -7,6 +7,7 @@ Weights are read at each call, so that what is written into them counts at once.
 
 import sys
 from _thread import start_new_thread
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -120,25 +121,20 @@ class Prediction:
         size = block * max(1, min(CHUNK // self.d, share) // block)
         starts = range(0, n, size)
         threads = min(threads, len(starts))
-        space, chunks = self._space(threads), iter(starts)
-        are_finite: list[bool] = []
+        space = self._space(threads)
         self.predictor.pack(space)
 
-        def work(part: int) -> None:
-            with at_work[part]:
-                for start in chunks:  # each by one thread
-                    rows = slice(start, start + size)
-                    X_ready = self._ready(X[rows])
-                    are_finite.append(self.predictor.predict_many(X_ready, out[rows], space, part))
+        def predict(start: int, part: int) -> bool:
+            rows = slice(start, start + size)
+            is_finite: bool = self.predictor.predict_many(
+                self._ready(X[rows]), out[rows], space, part
+            )
+            return is_finite
 
-        at_work = [Lock() for _ in range(threads)]
-        with suppress(RuntimeError):  # the system refuses a thread: the others do its work
-            for part in range(1, threads):
-                start_new_thread(work, (part,))
-        work(0)
-        for lock in at_work:
-            lock.acquire()  # one that has not begun is not waited for: it finds nothing to do
-            lock.release()
+        if threads == 1:
+            are_finite = [predict(start, 0) for start in starts]
+        else:
+            are_finite = _in_threads(threads, predict, iter(starts))
         self.spaces.append((threads, space))
         return len(are_finite) == len(starts) and all(are_finite)
 
@@ -159,3 +155,25 @@ class Prediction:
             if self.scaling is not None:
                 X = self.scaling(X, self.dtype)
             return np.require(X, self.dtype, ["C", "A", "W"])
+
+
+def _in_threads(
+    threads: int, predict: Callable[[int, int], bool], chunks: Iterator[int]
+) -> list[bool]:
+    """What predict says of each chunk, which the first thread that is free takes."""
+    found: list[bool] = []
+
+    def work(part: int) -> None:
+        with at_work[part]:
+            for start in chunks:  # each by one thread
+                found.append(predict(start, part))
+
+    at_work = [Lock() for _ in range(threads)]
+    with suppress(RuntimeError):  # the system refuses a thread: the others do its work
+        for part in range(1, threads):
+            start_new_thread(work, (part,))
+    work(0)
+    for lock in at_work:
+        lock.acquire()  # one that has not begun is not waited for: it finds nothing to do
+        lock.release()
+    return found

@@ -54,7 +54,7 @@ struct Tile {
 
   // The same for W (depth, width) of any width, which lies anywhere.
   __device__ void product_of_flat(const real* A, const real* W, int width, int depth, int column) {
-#pragma unroll (AT_ONCE)
+#pragma unroll (AT_ONCE / 2)
     for (int k = warp; k < depth; k += WARPS) {
       real a[EACH];
       load(a, A + k * PITCH + EACH * y);

@@ -10,6 +10,8 @@ import argparse
 import bisect
 import gc
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,6 +28,7 @@ from numba.core.registry import CPUDispatcher
 import fastnn
 from bench.cases import rows_of
 
+DATA = {"784": "mnist", "64": "digits", "4": "iris"}  # by inputs
 SECONDS, RATE = 4.0, 5000  # sampled; samples a second of each thread
 REACH = 2**16  # bytes of code after a kernel's start that may be its own
 
@@ -89,9 +92,14 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("sizes", help="784-50-100-10, say; 784 inputs are MNIST, 64 the digits")
     parser.add_argument("--batch-size", type=int, default=100)
     args = parser.parse_args(arguments)
+    data, _, rest = args.sizes.partition("-")
+    if data not in DATA or not re.fullmatch(r"[1-9]\d*(-[1-9]\d*)*", rest):
+        parser.error(f"sizes are {args.sizes!r}, need those of a network with {' or '.join(DATA)} "
+                     "inputs: 64-32-10")  # fmt: skip
+    if shutil.which("perf") is None:
+        parser.error("needs Linux's perf, which is not on PATH")
     sizes = [int(size) for size in args.sizes.split("-")]
-    X, y = rows_of({784: "mnist", 64: "digits", 4: "iris"}[sizes[0]])
-    X, y = X[:20_000], y[:20_000]
+    X, y = (part[:20_000] for part in rows_of(DATA[data]))
     net = fastnn.MLP(sizes, seed=0)
 
     def train(epochs: int) -> float:

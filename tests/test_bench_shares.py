@@ -28,3 +28,11 @@ def test_kernels_are_found_with_their_addresses() -> None:
     assert found == sorted(found)
     assert "cpu.bias_activation" in {name for _, name in found}
     assert min(place for place, _ in found) > 0
+
+
+@pytest.mark.parametrize("sizes", ["5-5", "64-x", "64", "64-0-10"])
+def test_other_sizes_are_refused(sizes: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        shares.main([sizes])
+
+    assert f"sizes are '{sizes}', need those of" in capsys.readouterr().err

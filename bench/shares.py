@@ -49,8 +49,10 @@ def sampled(work: Any, folder: Path) -> Iterator[tuple[int, str]]:
     data = folder / "perf.data"
     command = ["perf", "record", "-q", "-e", "cpu-clock", "-F", str(RATE), "-p", str(os.getpid()),
                "-o", str(data)]  # fmt: skip
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as recorder:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as recorder:
         time.sleep(0.5)  # until it looks on
+        if recorder.poll() is not None:
+            raise OSError(f"perf ended at once: {recorder.communicate()[1].strip()}")
         work()
         recorder.send_signal(signal.SIGINT)
     shown = subprocess.run(["perf", "script", "-i", str(data), "-F", "ip,sym"],
@@ -118,6 +120,7 @@ def main(arguments: list[str]) -> int:
     total, samples = counts.total(), epochs * len(X)
     cycles = total / RATE * clock() / samples
     print(f"{samples / seconds[0]:,.0f} samples/s, {cycles:,.0f} cycles a sample in all threads")
+    print(" share   cycles  kernel, or symbol elsewhere; the first fifteen")
     for name, count in counts.most_common(15):
         print(f"{count / total:6.1%} {cycles * count / total:8,.0f}  {name}")
     return 0

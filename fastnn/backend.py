@@ -86,8 +86,8 @@ class Backend:
     def rounding(self, precision: str) -> Self:
         """This backend, its products in another precision.  Raises ArgumentError."""
         if precision != "float32":
-            raise ArgumentError(f"precision={precision!r} is for float32 on a GPU, and this is "
-                                f"{self.dtype} on {self.device}")  # fmt: skip
+            raise ArgumentError(f"precision {precision!r} is for float32 on a GPU, and this is "
+                                f"{self.dtype} on {self.device}: leave it out")  # fmt: skip
         return self
 
     def synchronize(self) -> None:
@@ -130,7 +130,7 @@ class CudaBackend(Backend):
         capability = int(self.xp.cuda.Device(self.ordinal).compute_capability)
         if precision != "float32" and capability < OLDEST:
             raise ArgumentError(
-                f"precision={precision!r} needs a GPU of compute capability {OLDEST / 10}, and "
+                f"precision {precision!r} needs a GPU of compute capability {OLDEST / 10}, and "
                 f"{self.device} has {capability / 10}"
             )
         return replace(self, precision=precision)

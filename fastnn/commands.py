@@ -29,6 +29,7 @@ from fastnn.workloads import OUTPUT_OF, WORKLOADS, Workload, fitting, from_csv, 
 def train(args: Namespace) -> None:
     """Train a network and tell how good it is."""
     backend = fastnn.get_backend(args.device, args.dtype)
+    backend.rounding(args.precision)
     _check_targets(args)  # now, not after the training
     work = _workload(args)
     (X, y), (X_test, y_test) = (

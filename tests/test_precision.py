@@ -80,7 +80,7 @@ def test_only_a_gpu_has_it() -> None:
     net = fastnn.MLP([4, 3], seed=0, device="cpu")
     before = net.params.copy()
     for execution in ("auto", "layers"):
-        with pytest.raises(ArgumentError, match="precision='tf32' is for float32 on a GPU, and"):
+        with pytest.raises(ArgumentError, match="precision 'tf32' is for float32 on a GPU, and"):
             net.fit(X, y, precision="tf32", execution=execution)
     np.testing.assert_array_equal(net.params, before)
     with pytest.raises(ArgumentError, match="precision"):

@@ -129,6 +129,27 @@ def test_what_it_cannot_do_is_named(case: Any, words: str, on_gpu: fastnn.Backen
         net.predict(np.ones((2, net.sizes[0]), np.float32), execution="quick")
 
 
+def test_no_barrier_can_be_left_out(standin: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test of the tests: without it, some order of the threads gives something else."""
+    code = cuda_predictor.code(np.dtype("float32"), np.dtype("float32"))
+    barriers = code.count("__syncthreads()")
+    X = np.random.default_rng(0).normal(size=(20, 600)).astype(np.float32)
+
+    def answers() -> list[bytes]:
+        found = []
+        for order in ("0", "1"):
+            monkeypatch.setenv("EMULATION_ORDER", order)
+            found.append(network((600, 65, 5, 3)).predict(X, execution="fused").tobytes())
+        return found
+
+    right, again = answers()
+    assert right == again
+    assert barriers == 4
+    for number in range(barriers):
+        monkeypatch.setenv("EMULATION_WITHOUT", str(number))
+        assert answers() != [right, right], number
+
+
 @pytest.mark.parametrize("capability", ["80", "90", "100"])
 @pytest.mark.parametrize("kind", [("float32", "uint8"), ("float64", "float64")])
 def test_it_compiles_without_a_gpu(kind: tuple[str, str], capability: str) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastnn.backend import Array
 from fastnn.inputs import Rows
+from fastnn.replayed import most_bytes
 
 if TYPE_CHECKING:
     from fastnn.network import MLP
@@ -22,18 +23,10 @@ def obstacles(net: "MLP", head: str) -> list[str]:
     found = [f"activation {name!r}" for name in (*net.activations, head) if name not in ACTIVATIONS]
     if len(net.sizes) - 1 > MOST_LAYERS:
         found.append(f"{len(net.sizes) - 1} layers, more than {MOST_LAYERS}")
-    needed, most = needs(net.sizes, net.dtype), _most_bytes(net)
+    needed, most = needs(net.sizes, net.dtype), most_bytes(net.backend)
     if needed > most:
         found.append(f"so many units: {needed:,} bytes of shared memory of {most:,}")
     return found
-
-
-def _most_bytes(net: "MLP") -> int:
-    """Of shared memory that a block may ask for."""
-    from fastnn_kernels.cuda_plan import STATIC
-
-    attributes = net.backend.xp.cuda.Device().attributes
-    return int(attributes["MaxSharedMemoryPerBlockOptin"]) - STATIC
 
 
 class CudaPrediction:
@@ -47,7 +40,7 @@ class CudaPrediction:
         offset, factor = (0, 1) if scaling is None else (scaling.offset, scaling.factor)
         self.predictor = Predictor(
             net.backend.xp, net.sizes, (*net.activations, head), net.params, net.layout.offsets,
-            offset, factor, _most_bytes(net),
+            offset, factor, most_bytes(net.backend),
         )  # fmt: skip
 
     def row(self, _: Any) -> None:

@@ -81,8 +81,7 @@ class Prediction:
         self.scaling, self.dtype = net.scaling, net.dtype
         self.d, self.k = net.sizes[0], net.sizes[-1]
         self.operations = 2 * net.layout.count  # of a row
-        self.most = FEWER if self.predictor.bytes > CACHE else sys.maxsize
-        self.most = self.most if most is None else most
+        self.most = most or (FEWER if self.predictor.bytes > CACHE else sys.maxsize)
         # One row costs 2 us, and each name that is looked up for it 20 ns.
         self.predict_few, self.few_space = self.predictor.predict_few, self.predictor.few_space
         self.P, self.layers = net.params, self.predictor.layers[0]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastnn import sparsity
-from fastnn.backend import Array
+from fastnn.backend import Array, Backend
 from fastnn.parts import InParts
 from fastnn.progress import Progress
 
@@ -90,17 +90,24 @@ class Replayed(InParts):
         run.net.backend.synchronize()  # the time of a part is measured
 
 
+def most_bytes(backend: Backend) -> int:
+    """Of shared memory that a block may ask for on the current GPU."""
+    from fastnn_kernels.cuda_plan import STATIC
+
+    attributes = backend.xp.cuda.Device().attributes
+    return int(attributes["MaxSharedMemoryPerBlockOptin"]) - STATIC
+
+
 def _plan(run: "Run") -> Any:
     """A fastnn_kernels.cuda_plan.Plan for any batches."""
-    from fastnn_kernels.cuda_plan import STATIC, Plan
+    from fastnn_kernels.cuda_plan import Plan
 
     net, optimizer = run.net, run.optimizer
-    attributes = net.backend.xp.cuda.Device().attributes
     return Plan(
         sizes=net.sizes, activations=net.activations, dropout=net.architecture.dropout,
         has_bias=net.architecture.bias, output=net.output,
         loss=run.loss.kernel(run.lessons.targets.values), optimizer=optimizer.rule,
         keeps=len(optimizer.keeps), dtype=net.dtype, batch_size=max(run.batch_sizes),
         is_mean=run.settings.reduction == "mean",
-        most_bytes=attributes["MaxSharedMemoryPerBlockOptin"] - STATIC,
+        most_bytes=most_bytes(net.backend),
     )  # fmt: skip

@@ -70,9 +70,7 @@ _ELEMENTWISE = (
     "identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "softplus", "gelu", "silu",
 )  # fmt: skip
 ACTIVATIONS = {name: _activation(getattr(scalars, name)) for name in _ELEMENTWISE}
-ACTIVATIONS["softmax"] = _softmax
 SLOPES = {name: _slope(getattr(scalars, f"{name}_slope")) for name in _ELEMENTWISE}
-SLOPES["softmax"] = _times_softmax_slope
 
 
 @jit

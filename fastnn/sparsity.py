@@ -8,7 +8,7 @@ import numpy as np
 from fastnn.backend import Array
 from fastnn.inputs import Rows
 
-_SOME = 2**18  # numbers
+_SOME = 2**16  # numbers
 
 
 def density(rows: Rows) -> float:

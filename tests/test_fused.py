@@ -16,7 +16,7 @@ import fastnn
 from fastnn import compiling, fused, parts, schedules, sparsity, threads
 from fastnn.errors import ArgumentError, DivergenceError
 from fastnn.inputs import Rows
-from fastnn_kernels import cpu_plan, cpu_small
+from fastnn_kernels import cpu_plan, cpu_small, cpu_sparse
 from tests.family import CASES, TOLERANCE, check_alike, error, trained
 
 pytestmark = pytest.mark.skipif(bool(config.DISABLE_JIT), reason="nothing is compiled")
@@ -126,6 +126,21 @@ def test_losses_whose_mean_is_infinite_are_a_divergence() -> None:
                 optimizer=growing)  # fmt: skip
 
     assert net.epochs == 2
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("d", [1, 8, 16, 37, 100])  # whole vectors and parts of one
+def test_sparse_rows_are_the_numbers_that_are_not_zero_in_order(dtype: str, d: int) -> None:
+    rng = np.random.default_rng(d)
+    X = (rng.normal(size=(50, d)) * (rng.random((50, d)) < 0.3)).astype(dtype)
+    X[3], X[4], X[5, -1], X[6, 0] = 0, 1, np.nan, -0.0
+
+    starts, columns, values = cpu_sparse.compressed([X[:20], X[20:21], X[21:]], 50, 10)
+
+    i, j = np.nonzero(X)
+    assert list(starts) == [0, *np.cumsum(np.bincount(i, minlength=50))]
+    assert list(columns[: len(j)]) == list(j)
+    np.testing.assert_array_equal(values[: len(j)], X[i, j])
 
 
 def test_the_density_is_looked_for_in_few_rows_of_many_columns() -> None:

@@ -149,12 +149,14 @@ class Plan:
     @property
     def is_compiled(self) -> bool:
         """Whether all is in this process or on disk."""
-        return all(jit.is_compiled(*function) for function in self.all_functions())
+        return self in _compiled or all(jit.is_compiled(*each) for each in self.all_functions())
 
     def compile(self) -> None:
         """So that training begins at once."""
-        for function in self.all_functions():
-            address(*function)
+        if self not in _compiled:
+            for function in self.all_functions():
+                address(*function)
+            _compiled.add(self)
 
     def all_functions(self) -> Iterator[Function]:
         """What training by this plan takes."""
@@ -185,6 +187,9 @@ class Plan:
 
     def _array(self, dimensions: int) -> Any:
         return _array(self.dtype, dimensions)
+
+
+_compiled = set[Plan]()  # in this process: to ask Numba takes a millisecond
 
 
 @cache

@@ -29,7 +29,7 @@ def compressed(blocks: Iterable[Array], n: int, expected: int) -> Sparse:
     starts, done = np.zeros(n + 1, np.int64), 0
     columns = values = np.empty(0)
     for block in blocks:
-        needed = starts[done] + block.size + simd.BYTES  # nonzero() writes whole vectors
+        needed = starts[done] + block.size + simd.BYTES  # compress() writes whole vectors
         if needed > len(values):
             room = max(needed, expected + expected // 16 + 2 * block.size, 2 * len(values))
             columns = _longer(columns, room, np.int32)
@@ -57,11 +57,16 @@ def writable(X: Array) -> Array:
 def compress(X, starts, columns, values):
     """Sparse rows of X from starts[0] on; sets the starts of the rows after the first."""
     n, d = X.shape
-    end = starts[0]
+    lanes, end = simd.lanes(values), starts[0]
     for i in range(n):
-        first, end = end, nonzero(vector(X, i * d, d), d, columns, end)
-        for q in range(first, end):
-            values[q] = X[i, columns[q]]
+        row, j = vector(X, i * d, d), 0
+        while j + lanes <= d and simd.COMPRESSES:
+            end = simd_sparse.nonzero_and_values(row, j, columns, values, j, end)
+            j += lanes
+        while j < d:
+            columns[end], values[end] = j, row[j]
+            end += row[j] != 0
+            j += 1
         starts[i + 1] = end
 
 

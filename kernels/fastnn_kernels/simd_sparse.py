@@ -140,25 +140,54 @@ def nonzero(typing_context, A, a, columns, base, q):
         A, a, columns, base, q = args
         code = Code(context, builder, signature.args[0])
         A, columns = code.pointer(signature.args[0], A), code.pointer(signature.args[2], columns)
-        n = code.lanes
-        integers, bits = ir.VectorType(INT32, n), ir.VectorType(ir.IntType(1), n)
-        is_nonzero = builder.fcmp_unordered("une", code.load(A, a), code.zero)
-        first = builder.insert_element(
-            ir.Constant(integers, ir.Undefined), builder.trunc(base, INT32), INT32(0)
-        )
-        first = builder.shuffle_vector(first, first, ir.Constant(integers, [0] * n))
-        numbers = builder.add(first, ir.Constant(integers, list(range(n))))
-        compress = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(integers, [integers, bits, integers]),
-            f"llvm.experimental.vector.compress.v{n}i32",
-        )  # fmt: skip
-        found = builder.call(compress, [numbers, is_nonzero, ir.Constant(integers, ir.Undefined)])
-        target = builder.bitcast(builder.gep(columns, [q]), integers.as_pointer())
-        builder.store(found, target, align=4)
-        count = builder.ctpop(builder.bitcast(is_nonzero, ir.IntType(n)))
-        return builder.add(q, builder.zext(count, INDEX))
+        x = code.load(A, a)
+        return _compress(code, x, [(_numbers(code, base), columns)], q)
 
     return types.intp(A, types.intp, columns, types.intp, types.intp), codegen
+
+
+@intrinsic
+def nonzero_and_values(typing_context, A, a, columns, values, base, q):
+    """The same, and values[q:] = those numbers of A[a]."""
+
+    def codegen(context, builder, signature, args):
+        A, a, columns, values, base, q = args
+        code = Code(context, builder, signature.args[0])
+        A, columns, values = (code.pointer(signature.args[k], args[k]) for k in (0, 2, 3))
+        x = code.load(A, a)
+        return _compress(code, x, [(_numbers(code, base), columns), (x, values)], q)
+
+    return types.intp(A, types.intp, columns, values, types.intp, types.intp), codegen
+
+
+def _numbers(code: Code, base: Any) -> Any:
+    """base, base + 1, ... in the lanes of a vector of integers."""
+    builder, n = code.builder, code.lanes
+    integers = ir.VectorType(INT32, n)
+    first = builder.insert_element(
+        ir.Constant(integers, ir.Undefined), builder.trunc(base, INT32), INT32(0)
+    )
+    first = builder.shuffle_vector(first, first, ir.Constant(integers, [0] * n))
+    return builder.add(first, ir.Constant(integers, list(range(n))))
+
+
+def _compress(code: Code, x: Any, pairs: list[tuple[Any, Any]], q: Any) -> Any:
+    """array[q:] = the lanes of a vector where x is not zero, for each (vector, array); q past."""
+    builder, n = code.builder, code.lanes
+    is_nonzero = builder.fcmp_unordered("une", x, code.zero)
+    for vector, array in pairs:
+        kind, number = vector.type, vector.type.element
+        letter = "i" if isinstance(number, ir.IntType) else "f"
+        size = 32 if number == INT32 else 8 * code.number_bytes
+        compress = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(kind, [kind, is_nonzero.type, kind]),
+            f"llvm.experimental.vector.compress.v{n}{letter}{size}",
+        )  # fmt: skip
+        found = builder.call(compress, [vector, is_nonzero, ir.Constant(kind, ir.Undefined)])
+        target = builder.bitcast(builder.gep(array, [q]), kind.as_pointer())
+        builder.store(found, target, align=size // 8)
+    count = builder.ctpop(builder.bitcast(is_nonzero, ir.IntType(n)))
+    return builder.add(q, builder.zext(count, INDEX))
 
 
 def _column(builder: Any, columns: Any, q: Any) -> Any:

@@ -7,6 +7,7 @@ pytest bench --benchmark-disable  each once on a few rows, untimed: that it runs
 import os
 import platform
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,11 +20,12 @@ from bench.contenders.limit import floor_seconds
 from bench.gpu.machine import PACKAGES, commit, processor
 from bench.reference import TOLERANCE, error
 from bench.threads import set_threads
+from bench.turns import LEAST, MOST, Turns
 from fastnn.gpu import version
 
 _COMPILED = [job.short() for job in QUICK if job.batch_size >= 100]
+NOT_OF_CASE = ("turn", "contender")
 SECONDS = 0.3  # of a contender's turn; a job that takes longer is done once
-TURNS = 5
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -116,9 +118,32 @@ class Arena:
 
 
 def turns(config: pytest.Config) -> range:
-    """Numbers of the turns that contenders take, which is one where it is quick or untimed."""
-    is_short = config.getoption("--quick") or config.getoption("--benchmark-disable")
-    return range(1 if is_short else TURNS)
+    """Numbers of the turns that contenders may take, which is one where it is quick or untimed."""
+    if config.getoption("--quick") or config.getoption("--benchmark-disable"):
+        return range(1)
+    return range(MOST if config.getoption("--device") == "cpu" else LEAST)
+
+
+@pytest.fixture(scope="session")
+def taken() -> Turns:
+    return Turns()
+
+
+@pytest.fixture(autouse=True)
+def take_turn(request: pytest.FixtureRequest, taken: Turns) -> Iterator[None]:
+    """Leaves out a turn that is not needed, and takes down the others."""
+    params = dict(request.node.callspec.params)
+    if "turn" not in params:
+        yield
+        return
+    case = request.path.name, *(each for name, each in params.items() if name not in NOT_OF_CASE)
+    if taken.are_enough(case):
+        pytest.skip("its ratios are known, or their time is over")
+    benchmark = request.getfixturevalue("benchmark")
+    yield
+    if benchmark.stats:
+        stats = benchmark.stats.stats
+        taken.add(case, benchmark.extra_info["contender"], stats.median, stats.total)
 
 
 @pytest.fixture(scope="module")

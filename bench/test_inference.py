@@ -34,16 +34,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         for turn in turns(config)
         for name in PREDICTORS
     ]  # fmt: skip
-    metafunc.parametrize(("job", "batch_size", "turn", "name"), cases)
+    metafunc.parametrize(("job", "batch_size", "turn", "contender"), cases)
 
 
 def test_inference(
-    benchmark: Any, is_timed: bool, job: Job, batch_size: Any, turn: int, name: str
+    benchmark: Any, is_timed: bool, job: Job, batch_size: Any, turn: int, contender: str
 ) -> None:
-    library, _ = PREDICTORS[name]
+    library, _ = PREDICTORS[contender]
     if importlib.util.find_spec(library) is None:
         pytest.skip(f"{library} is not installed")
-    predict = predictor(name, job)
+    predict = predictor(contender, job)
     one = batch_size == "one row"
     size = 1 if one else batch_size
     X = rows(job, ROWS[batch_size] if is_timed else min(2 * size, ROWS[batch_size]), is_timed)
@@ -55,7 +55,7 @@ def test_inference(
     benchmark.group = f"inference {'-'.join(map(str, job.sizes))}, {batch_size}"
     benchmark.extra_info.update(
         kind="inference", workload=job.workload + ", one row" * one,
-        sizes="-".join(map(str, job.sizes)), batch_size=size, samples=len(X), contender=name,
+        sizes="-".join(map(str, job.sizes)), batch_size=size, samples=len(X), contender=contender,
         device="cpu", execution="", turn=turn, loss_error=None, counts=True, floor_seconds=None,
     )  # fmt: skip
     Z = forward(job, job.start(), X[:100])[-1]

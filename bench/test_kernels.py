@@ -18,27 +18,27 @@ QUICK_SHAPE = (100, 200)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     config = metafunc.config
     cases = [
-        (name, n, m, turn, module)
+        (name, n, m, turn, contender)
         for turn in turns(config)
         for name in inspect.get_annotations(face.Kernels)
         for n, m in ([QUICK_SHAPE] if config.getoption("--quick") else SHAPES)
-        for module in ("fastnn", "reference")
+        for contender in ("fastnn", "reference")
     ]
-    metafunc.parametrize(("name", "n", "m", "turn", "module"), cases)
+    metafunc.parametrize(("name", "n", "m", "turn", "contender"), cases)
 
 
 def test_kernels(
-    benchmark: Any, is_timed: bool, name: str, n: int, m: int, turn: int, module: str
+    benchmark: Any, is_timed: bool, name: str, n: int, m: int, turn: int, contender: str
 ) -> None:
     backend = fastnn.get_backend("cpu")
-    if module == "reference":
+    if contender == "reference":
         backend = replace(backend, kernels=reference)
     (call,) = (call for call in calls(backend, n, m) if call.name == name)
 
     benchmark.group = f"kernel {name} of {n} x {m}"
     benchmark.extra_info.update(
         kind="kernel", workload=name, sizes=f"{n} x {m}", batch_size=None, samples=n * m,
-        contender=module, device="cpu", execution="", turn=turn, loss_error=None, counts=True,
+        contender=contender, device="cpu", execution="", turn=turn, loss_error=None, counts=True,
         floor_seconds=None, moved=call.moved,
     )  # fmt: skip
     call.launch()

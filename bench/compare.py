@@ -114,11 +114,11 @@ def _cells(change: Change) -> list[str]:
     low, high = change.spread
     rates = [number(row.samples_per_second) for row in (change.before, change.after)]
     ratios = [f"{change.ratio:.3f}", f"{low:.3f}..{high:.3f}"] if change.counts else ["-", "-"]
-    return [_case(change.before), change.before.contender, *rates, f"{change.drift:.3f}", *ratios,
-            change.remark]  # fmt: skip
+    return [case_name(change.before), change.before.contender, *rates, f"{change.drift:.3f}",
+            *ratios, change.remark]  # fmt: skip
 
 
-def _case(row: Row) -> str:
+def case_name(row: Row) -> str:
     batch = f"batch {row.batch_size}" if row.batch_size else ""
     words = (row.kind, row.workload, row.sizes, batch, row.device)
     return " ".join(word for word in words if word)

@@ -20,7 +20,7 @@ from bench.contenders.limit import floor_seconds
 from bench.gpu.machine import PACKAGES, commit, processor
 from bench.reference import TOLERANCE, error
 from bench.threads import set_threads
-from bench.turns import LEAST, MOST, Turns
+from bench.turns import LEAST, MOST, NOT_NEEDED, Turns
 from fastnn.gpu import version
 
 _COMPILED = [job.short() for job in QUICK if job.batch_size >= 100]
@@ -131,19 +131,20 @@ def taken() -> Turns:
 
 @pytest.fixture(autouse=True)
 def take_turn(request: pytest.FixtureRequest, taken: Turns) -> Iterator[None]:
-    """Leaves out a turn that is not needed, and takes down the others."""
-    params = dict(request.node.callspec.params)
+    """Leave out a turn that is not needed, and remember the others."""
+    params = request.node.callspec.params
     if "turn" not in params:
         yield
         return
     case = request.path.name, *(each for name, each in params.items() if name not in NOT_OF_CASE)
-    if taken.are_enough(case):
-        pytest.skip("its ratios are known, or their time is over")
+    if not taken.is_needed(case, params["turn"]):
+        pytest.skip(NOT_NEEDED)
     benchmark = request.getfixturevalue("benchmark")
     yield
-    if benchmark.stats:
-        stats = benchmark.stats.stats
-        taken.add(case, benchmark.extra_info["contender"], stats.median, stats.total)
+    if benchmark.stats and not benchmark.has_error:
+        stats, contender = benchmark.stats.stats, benchmark.extra_info["contender"]
+        spent = stats.total * benchmark.stats.iterations
+        taken.add(case, params["turn"], contender, stats.median, spent)
 
 
 @pytest.fixture(scope="module")

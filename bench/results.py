@@ -33,7 +33,7 @@ class Row:
     batch_size: int
     contender: str
     samples: int  # in a call
-    times: tuple[float, ...]  # seconds of a call, in each turn
+    times: Mapping[int, float]  # seconds of a call, by turn
     counts: bool  # its loss is the reference's; otherwise it is in no ratio
     floor: float | None  # samples/s that nothing could exceed
 
@@ -44,7 +44,7 @@ class Row:
     @property
     def seconds(self) -> float:
         """Of a call."""
-        return median(self.times)
+        return median(self.times.values())
 
     @property
     def samples_per_second(self) -> float:
@@ -53,12 +53,12 @@ class Row:
     @property
     def low(self) -> float:
         """samples/s of the slowest turn."""
-        return self.samples / max(self.times)
+        return self.samples / max(self.times.values())
 
     @property
     def high(self) -> float:
         """samples/s of the quickest turn."""
-        return self.samples / min(self.times)
+        return self.samples / min(self.times.values())
 
     @property
     def share_of_floor(self) -> float | None:
@@ -88,19 +88,22 @@ def read(path: files.PathLike) -> list[Row]:
     Raises OSError, and DataError that names what is wrong.
     """
     benchmarks = _load(path)["benchmarks"]
-    turns: dict[tuple[Case, str], dict[int, Row]] = defaultdict(dict)
+    turns: dict[tuple[Case, str], list[Row]] = defaultdict(list)
     for index, benchmark in enumerate(benchmarks):
         where = f"{path}: benchmark {index}"
         if isinstance(benchmark, dict) and "name" in benchmark:
             where += f", {benchmark['name']!r},"
-        turn, row = _one(benchmark, where)
+        row = _one(benchmark, where)
         others = turns[row.case, row.contender]
-        if turn in others:
-            raise DataError(f"{where} is turn {turn} of {row.contender} once more")
-        if any(other.samples != row.samples for other in others.values()):
-            raise DataError(f"{where} has other samples than an earlier turn of {row.contender}")
-        others[turn] = row
-    rows = [_merged([each[turn] for turn in sorted(each)]) for each in turns.values()]
+        for other in others:
+            for turn in row.times.keys() & other.times.keys():
+                raise DataError(f"{where} is turn {turn} of {row.contender} once more")
+            if other.samples != row.samples:
+                raise DataError(
+                    f"{where} has other samples than an earlier turn of {row.contender}"
+                )
+        others.append(row)
+    rows = [_merged(each) for each in turns.values()]
     limits = {row.case: row.samples_per_second for row in rows if row.contender == LIMIT}
     rows = [replace(row, floor=row.floor or limits.get(row.case)) for row in rows]
     networks = list(dict.fromkeys(row.network for row in rows))
@@ -129,8 +132,8 @@ def ratio(rows: Iterable[Row], peer: str | None = None) -> float | None:
 
 def speedup(row: Row, other: Row) -> float:
     """How many times as many samples/s row has as other."""
-    if row.turns == other.turns:
-        per_call = median(b / a for a, b in zip(row.times, other.times, strict=True))
+    if row.times.keys() == other.times.keys():
+        per_call = median(other.times[turn] / row.times[turn] for turn in row.times)
     else:
         per_call = other.seconds / row.seconds
     return per_call * row.samples / other.samples
@@ -169,8 +172,8 @@ def _load(path: files.PathLike) -> dict[str, Any]:
     return dict(contents)
 
 
-def _one(benchmark: Any, where: str) -> tuple[int, Row]:
-    """The turn of a benchmark, and its row."""
+def _one(benchmark: Any, where: str) -> Row:
+    """Of one turn."""
     found = benchmark if isinstance(benchmark, dict) else {}
     extra, stats = found.get("extra_info"), found.get("stats")
     if not isinstance(extra, dict) or not isinstance(stats, dict):
@@ -182,8 +185,9 @@ def _one(benchmark: Any, where: str) -> tuple[int, Row]:
     samples = _field(extra, "samples", int, where, None if whole else 1) or 1
     floor = None if extra.get("floor_seconds") is None else _positive(extra, "floor_seconds", where)
     seconds = _positive(stats, "median", where)
-    row = Row(
-        kind=kind, contender=contender, samples=samples, times=(seconds,),
+    return Row(
+        kind=kind, contender=contender, samples=samples,
+        times={_field(extra, "turn", int, where, 0): seconds},
         workload=_field(extra, "workload", str, where),
         sizes=_field(extra, "sizes", str, where, None if whole else ""),
         device=_field(extra, "device", str, where),
@@ -191,7 +195,6 @@ def _one(benchmark: Any, where: str) -> tuple[int, Row]:
         counts=_field(extra, "counts", bool, where, None if whole and contender != LIMIT else True),
         floor=samples / floor if floor else None,
     )  # fmt: skip
-    return _field(extra, "turn", int, where, 0), row
 
 
 def _field(found: Mapping[str, Any], name: str, kind: type, where: str, default: Any = None) -> Any:
@@ -213,7 +216,7 @@ def _positive(found: Mapping[str, Any], name: str, where: str) -> float:
 def _merged(turns: list[Row]) -> Row:
     floors = [row.floor for row in turns if row.floor]
     return replace(
-        turns[0], times=tuple(row.seconds for row in turns),
+        turns[0], times={turn: seconds for row in turns for turn, seconds in row.times.items()},
         counts=all(row.counts for row in turns), floor=median(floors) if floors else None,
     )  # fmt: skip
 

@@ -129,10 +129,10 @@ def _conditions(path: files.PathLike, rows: list[Row]) -> str:
     """What the figures are, and where they come from."""
     if not rows:
         return f"No results. {machine(path)}."
-    turns = sorted({row.turns for row in rows})
+    turns = sorted({row.turns for row in rows if row.kind != "start"} or {1})
     spread = max(row.high / row.low - 1 for row in rows)
-    plural = "s" if turns[-1] > 1 else ""
-    told = [machine(path), f"medians of {' or '.join(map(str, turns))} turn{plural}"]
+    count = " to ".join(map(str, dict.fromkeys((turns[0], turns[-1]))))
+    told = [machine(path), f"medians of {count} turn{'s' * (turns[-1] > 1)}"]
     if turns[-1] > 1:
         told.append(f"whose best is up to {spread + 1:.1f} times its worst")
     lines = [f"Measured on {', '.join(told)}."]

@@ -8,38 +8,45 @@ from statistics import median, quantiles
 from bench.results import LIMIT
 
 LEAST, MOST = 5, 12
-PRECISION = 0.04  # of a ratio: two runs then are 15 % apart once in a hundred times
+PRECISION = 0.04  # of a ratio, as `uncertainty` has it; of five turns that is a rough guess
 PATIENCE = 40.0  # seconds of timed work for a case, from which on there are no more turns
+NOT_NEEDED = "its ratios are known, or their time is over"
 
 
 class Turns:
     """The times of all cases so far."""
 
     def __init__(self) -> None:
-        # Of each case and contender, seconds of a call in each turn.
-        self._times: dict[Hashable, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-        self._spent = Counter[Hashable]()
+        # Of each case and contender, seconds of a call by turn.
+        self._times: dict[Hashable, dict[str, dict[int, float]]] = defaultdict(
+            lambda: defaultdict(dict)
+        )
+        self._spent: Counter[Hashable] = Counter()
+        self._needed: dict[tuple[Hashable, int], bool] = {}
 
-    def add(self, case: Hashable, contender: str, seconds: float, spent: float) -> None:
+    def add(self, case: Hashable, turn: int, contender: str, seconds: float, spent: float) -> None:
         """seconds: of a call; spent: on the whole turn."""
-        self._times[case][contender].append(seconds)
+        self._times[case][contender][turn] = seconds
         self._spent[case] += spent  # type: ignore[assignment]
 
-    def are_enough(self, case: Hashable) -> bool:
+    def is_needed(self, case: Hashable, turn: int) -> bool:
+        """The same for all contenders of a turn."""
+        if (case, turn) not in self._needed:
+            self._needed[case, turn] = turn < LEAST or not self._are_enough(case)
+        return self._needed[case, turn]
+
+    def _are_enough(self, case: Hashable) -> bool:
         """Whether more of them would tell nothing new, or take too long."""
         times = self._times[case]
-        counts = {len(taken) for taken in times.values()}
-        if len(counts) != 1 or min(counts) < LEAST:  # in the middle of a turn, or before the last
-            return False
-        ours = min((taken for name, taken in times.items() if name.startswith("fastnn")),
-                   key=median, default=None)  # fmt: skip
-        if ours is None or self._spent[case] > PATIENCE:
+        ours = [taken for name, taken in times.items() if name.startswith("fastnn")]
+        if not ours or self._spent[case] > PATIENCE:
             return True
-        return all(
-            uncertainty([b / a for a, b in zip(ours, taken, strict=True)]) <= PRECISION
-            for name, taken in times.items()
-            if name != LIMIT
-        )
+        best = min(ours, key=lambda taken: median(taken.values()))
+        ratios = (
+            [taken[turn] / best[turn] for turn in taken.keys() & best.keys()]
+            for name, taken in times.items() if name != LIMIT
+        )  # fmt: skip
+        return all(len(some) >= LEAST and uncertainty(some) <= PRECISION for some in ratios)
 
 
 def uncertainty(ratios: list[float]) -> float:

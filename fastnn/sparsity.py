@@ -8,7 +8,7 @@ import numpy as np
 from fastnn.backend import Array
 from fastnn.inputs import Rows
 
-_SOME = 2**16  # numbers
+_SOME = 2**16  # numbers: of rows like MNIST's, the density to 3 %
 
 
 def density(rows: Rows) -> float:

@@ -32,7 +32,8 @@ def row(contender: str, rate: float, **changed: Any) -> Row:
         "batch_size": 100, "counts": True, "floor": 9e6, "samples": 1000,
     } | changed  # fmt: skip
     seconds = 1000 / rate
-    return Row(contender=contender, times=(seconds, seconds / 1.25, seconds / 0.8), **values)
+    return Row(contender=contender, times={0: seconds, 1: seconds / 1.25, 2: seconds / 0.8},
+               **values)  # fmt: skip
 
 
 ROWS = [

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bench import compare, table
+from bench import again, compare, table
 from bench.results import LIMIT, fastest, machine, ratio, read
 from fastnn.errors import DataError
 
@@ -285,3 +285,29 @@ def test_commands_say_what_they_need_and_what_is_wrong(module: Any, tmp_path: Pa
         module.main([])
     with pytest.raises(SystemExit, match="No such file"):
         module.main([missing, missing] if module is compare else [missing])
+
+
+def test_two_runs_agree_where_their_ratios_do(write: Any) -> None:
+    """Of which the second is on a slower machine: from 2 to 2.2, and from 4 to 8."""
+    a = write(timed("fastnn fused", 1.0), timed("NumPy loop", 2.0), timed("JAX scanned", 4.0),
+              timed("scikit-learn", 9.0), name="a")  # fmt: skip
+    b = write(timed("fastnn fused", 3.0), timed("NumPy loop", 6.6), timed("JAX scanned", 24.0),
+              timed("PyTorch eager", 9.0), name="b")  # fmt: skip
+
+    assert list(again.lines(a, b)) == [
+        "| ratios | of | within 15% | median distance |",
+        "| --- | --: | --: | --: |",
+        "| training, to single peers | 2 | 1 | 55.0% |",
+        "| training, to the best peer | 1 | 1 | 10.0% |",
+        "",
+        "| further apart | peer | A | B |",
+        "| --- | --- | --: | --: |",
+        "| training mnist 784-200-10 batch 100 cpu | JAX scanned | 4.00 | 8.00 |",
+    ]
+
+
+def test_again_says_what_it_needs(write: Any, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="usage"):
+        again.main(["a.json"])
+    with pytest.raises(SystemExit, match="missing"):
+        again.main([str(write(timed("fastnn", 1.0))), str(tmp_path / "missing.json")])

@@ -30,6 +30,12 @@ def test_kernels_are_found_with_their_addresses() -> None:
     assert min(place for place, _ in found) > 0
 
 
+@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="nothing is compiled")
+def test_multiply_adds_are_possible() -> None:
+    """Of so many vectors a second that a slip of a thousand would be seen."""
+    assert 1e7 < shares.multiply_adds(12, 2, 50) < 3e10
+
+
 @pytest.mark.parametrize("sizes", ["5-5", "64-x", "64", "64-0-10"])
 def test_other_sizes_are_refused(sizes: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):

@@ -143,6 +143,18 @@ def test_sparse_rows_are_the_numbers_that_are_not_zero_in_order(dtype: str, d: i
     np.testing.assert_array_equal(values[: len(j)], X[i, j])
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_sparse_rows_need_no_more_room_than_dense_ones(dtype: str) -> None:
+    X = np.ones((3, 37), dtype)
+    columns, values = np.full(X.size + 64, -1, np.int32), np.full(X.size + 64, -1, dtype)
+
+    cpu_sparse.compress(X, np.zeros(4, np.int64), columns, values)
+
+    assert (columns[X.size :] == -1).all()
+    assert (values[X.size :] == -1).all()
+    assert list(columns[: X.size]) == 3 * list(range(37))
+
+
 def test_the_density_is_looked_for_in_few_rows_of_many_columns() -> None:
     X = np.zeros((20, 200_000), np.float32)
     X[:, ::4] = 1

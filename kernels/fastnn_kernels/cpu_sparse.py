@@ -29,9 +29,9 @@ def compressed(blocks: Iterable[Array], n: int, expected: int) -> Sparse:
     starts, done = np.zeros(n + 1, np.int64), 0
     columns = values = np.empty(0)
     for block in blocks:
-        needed = starts[done] + block.size + simd.BYTES  # compress() writes whole vectors
+        needed = starts[done] + block.size
         if needed > len(values):
-            room = max(needed, expected + expected // 16 + 2 * block.size, 2 * len(values))
+            room = max(needed, expected + expected // 8 + 2 * block.size, 2 * len(values))
             columns = _longer(columns, room, np.int32)
             values = _longer(values, room, block.dtype)
         compress(writable(block), starts[done:], columns, values)

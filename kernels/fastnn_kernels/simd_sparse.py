@@ -148,7 +148,7 @@ def nonzero(typing_context, A, a, columns, base, q):
 
 @intrinsic
 def nonzero_and_values(typing_context, A, a, columns, values, base, q):
-    """The same, and values[q:] = those numbers of A[a]."""
+    """The same, and values[q:] = those numbers of A[a]; values are spoiled likewise."""
 
     def codegen(context, builder, signature, args):
         A, a, columns, values, base, q = args
@@ -172,13 +172,15 @@ def _numbers(code: Code, base: Any) -> Any:
 
 
 def _compress(code: Code, x: Any, pairs: list[tuple[Any, Any]], q: Any) -> Any:
-    """array[q:] = the lanes of a vector where x is not zero, for each (vector, array); q past."""
+    """array[q:] = the lanes of a vector where x is not zero, of each (vector, array).
+
+    Returns q past them.
+    """
     builder, n = code.builder, code.lanes
     is_nonzero = builder.fcmp_unordered("une", x, code.zero)
     for vector, array in pairs:
         kind, number = vector.type, vector.type.element
-        letter = "i" if isinstance(number, ir.IntType) else "f"
-        size = 32 if number == INT32 else 8 * code.number_bytes
+        letter, size = ("i", 32) if number == INT32 else ("f", 8 * code.number_bytes)
         compress = cgutils.get_or_insert_function(
             builder.module, ir.FunctionType(kind, [kind, is_nonzero.type, kind]),
             f"llvm.experimental.vector.compress.v{n}{letter}{size}",

@@ -86,13 +86,12 @@ class Ready:
 
 
 class Arena:
-    """The contenders of one job at a time, each made, warmed up and checked once."""
+    """The contenders of all jobs, each made, warmed up and checked once."""
 
     def __init__(self, is_timed: bool, device: str) -> None:
         self.is_timed, self.device = is_timed, device
-        self.job: Job | None = None
-        self.floor_seconds: float | None = None  # known of a CPU
-        self.ready: dict[str, Ready] = {}
+        self.floors: dict[Job, float] = {}  # seconds of a job; known of a CPU, once it is timed
+        self.ready: dict[tuple[Job, str], Ready] = {}
 
     def enter(self, job: Job, contender: str) -> Ready:
         """Skips the test where the contender, named as in bench.contenders, cannot run."""
@@ -102,19 +101,17 @@ class Arena:
             pytest.skip(reason)
         if contender == "pytorch:Compiled" and not self.is_timed and job.short() not in _COMPILED:
             pytest.skip("compiling takes long, and once for each network is enough untimed")
-        if job != self.job:
-            self.job, self.ready = job, {}
-            is_known = self.is_timed and self.device == "cpu"
-            self.floor_seconds = floor_seconds(job) if is_known else None
-        if contender not in self.ready:
+        if self.is_timed and self.device == "cpu" and job not in self.floors:
+            self.floors[job] = floor_seconds(job)
+        if (job, contender) not in self.ready:
             trainer = load(contender)(job)
             trainer.train()
             layers = trainer.layers()
             wrong = None if layers is None else error(job, layers)
             began = time.perf_counter()
             trainer.train()
-            self.ready[contender] = Ready(trainer, time.perf_counter() - began, wrong)
-        return self.ready[contender]
+            self.ready[job, contender] = Ready(trainer, time.perf_counter() - began, wrong)
+        return self.ready[job, contender]
 
 
 def turns(config: pytest.Config) -> range:

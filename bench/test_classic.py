@@ -151,8 +151,8 @@ MACHINES: dict[str, tuple[Callable[[int], Iterator[tuple[str, Work]]], str, int,
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     cases = [
         (name, turn, contender)
-        for name, (*_, contenders) in MACHINES.items()
         for turn in turns(metafunc.config)
+        for name, (*_, contenders) in MACHINES.items()
         for contender in contenders
     ]
     metafunc.parametrize(("name", "turn", "contender"), cases)

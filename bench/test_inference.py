@@ -21,7 +21,7 @@ SECONDS = 0.15  # of a predictor's turn
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Network by network, batch by batch, turn by turn."""
+    """Turn by turn, network by network, batch by batch."""
     config = metafunc.config
     nets = [NETS[QUICK_NET]] if config.getoption("--quick") else NETS.values()
     cases = [
@@ -29,9 +29,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             job, size, turn, name,
             id=f"{job.workload} {'-'.join(map(str, job.sizes))}, {size}, {name}, turn {turn}",
         )
+        for turn in turns(config)
         for job in nets
         for size in ROWS
-        for turn in turns(config)
         for name in PREDICTORS
     ]  # fmt: skip
     metafunc.parametrize(("job", "batch_size", "turn", "contender"), cases)

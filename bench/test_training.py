@@ -10,12 +10,13 @@ from bench.contenders import CPU, CUDA
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Job by job, turn by turn: what a machine does meanwhile meets all contenders alike."""
+    """Turn by turn, job by job: what a machine does for a minute meets all contenders alike, and
+    is one turn of a case."""
     config = metafunc.config
     cases = [
         pytest.param(job, turn, contender, id=f"{job.name}, {contender}, turn {turn}")
-        for job in (QUICK if config.getoption("--quick") else JOBS)
         for turn in turns(config)
+        for job in (QUICK if config.getoption("--quick") else JOBS)
         for contender in (CPU if config.getoption("--device") == "cpu" else CUDA)
     ]
     metafunc.parametrize(("job", "turn", "contender"), cases)
@@ -24,7 +25,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def test_training(
     benchmark: Any, arena: Arena, is_timed: bool, job: Job, turn: int, contender: str
 ) -> None:
-    ready = arena.enter(job if is_timed else job.short(), contender)
+    job = job if is_timed else job.short()
+    ready = arena.enter(job, contender)
     trainer = ready.trainer
 
     benchmark.group = f"training {job.name}"
@@ -32,7 +34,7 @@ def test_training(
         kind="training", workload=job.workload, sizes="-".join(map(str, job.sizes)),
         batch_size=job.batch_size, samples=job.samples, contender=trainer.name,
         device=trainer.device, execution=getattr(trainer, "execution", ""), turn=turn,
-        loss_error=ready.loss_error, counts=ready.counts, floor_seconds=arena.floor_seconds,
+        loss_error=ready.loss_error, counts=ready.counts, floor_seconds=arena.floors.get(job),
     )  # fmt: skip
     benchmark.pedantic(trainer.train, rounds=ready.rounds)
 

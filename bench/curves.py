@@ -12,7 +12,7 @@ from fastnn.plots.figures import BLUE, GREY, VERMILLION, extent
 
 _LEFT, _BELOW, _PANEL, _PITCH, _NOTE = 0.68, 0.5, 2.35, 3.2, 0.25  # inches
 _CHARACTER = 0.072  # inches
-_REACH = 8.0  # points from a panel to the names
+_REACH = 18.0  # points from a panel to the names
 
 # Okabe and Ito (2008); a marker each, as nothing is told by colour alone.
 _OURS = [(BLUE, "o", "-"), (BLUE, "s", "--"), (BLUE, "^", ":")]
@@ -36,7 +36,7 @@ def throughput(rows: Sequence[Row]) -> Figure:
     styles = _styles({row.contender for group in networks for row in group} - {LIMIT})
     columns = min(2, len(networks))
     height = _NOTE + _PITCH * -(-len(networks) // columns)
-    width = WIDTH / columns - _LEFT - 0.15 - _CHARACTER * max(map(len, styles))
+    width = WIDTH / columns - _LEFT - _REACH / 72 - _CHARACTER * max(map(len, styles))
     figure = Figure((WIDTH, height))
     for index, group in enumerate(networks):
         left = WIDTH * (index % columns) / columns + _LEFT

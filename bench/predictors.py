@@ -83,9 +83,9 @@ def of_pytorch(activation: str, layers: Layers) -> Predictor:
 
 
 def of_pytorch_compiled(activation: str, layers: Layers) -> Predictor:
-    import torch
+    from bench.contenders.pytorch import compiled
 
-    return _of_pytorch(activation, layers, torch.compile)
+    return _of_pytorch(activation, layers, lambda model: compiled(lambda X: model(X)))
 
 
 def _of_pytorch(activation: str, layers: Layers, compiled: Callable[[Any], Any]) -> Predictor:
@@ -126,7 +126,7 @@ PREDICTORS = {
     "fastnn fused": ("fastnn", of_fused),
     "fastnn layers": ("fastnn", of_layers),
     "NumPy loop": ("numpy", of_numpy),
-    "scikit-learn MLPClassifier": ("sklearn", of_sklearn),
+    "scikit-learn": ("sklearn", of_sklearn),
     "PyTorch eager": ("torch", of_pytorch),
     "PyTorch compiled": ("torch", of_pytorch_compiled),
     "JAX scanned": ("jax", of_jax),

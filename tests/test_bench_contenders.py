@@ -51,6 +51,27 @@ def test_a_contender_trains_what_the_reference_trains(contender: str) -> None:
         assert reference.error(job, layers) <= reference.TOLERANCE, job
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit.script_method:DeprecationWarning")  # torch's own
+def test_what_is_compiled_for_one_job_stays_so_beside_many_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """More of them than torch.compile keeps of one function."""
+    contestant: Any = runnable("pytorch:Compiled")
+    from torch._dynamo.utils import counters
+
+    monkeypatch.setattr(contestant, "how", {"backend": "eager"})  # traced, which is quick
+    jobs = [Job("digits", (64, width, 10), "relu", 100, 200, 1) for width in range(1, 11)]
+    trainers = [contestant(job) for job in jobs]
+    for trainer in trainers:
+        trainer.train()
+    compiled = counters["stats"]["unique_graphs"]
+
+    for trainer in trainers:
+        trainer.train()
+
+    assert counters["stats"]["unique_graphs"] == compiled >= len(jobs)
+
+
 def test_the_loop_by_cupy_is_the_loop_by_numpy(
     standin: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

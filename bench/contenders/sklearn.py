@@ -16,7 +16,7 @@ _NEVER = np.iinfo(np.int32).max
 class ScikitLearn(Contender):
     """A fit of one epoch makes what `warm_start` goes on from; then the weights are the job's."""
 
-    name = "scikit-learn MLPClassifier"
+    name = "scikit-learn"
     library = "scikit-learn"
 
     def __init__(self, job: Job) -> None:

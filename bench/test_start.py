@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +27,12 @@ PROCESSES = {
 
 
 @pytest.mark.parametrize("name", PROCESSES)
-def test_start(benchmark: Any, name: str, request: pytest.FixtureRequest) -> None:
-    cache = Path(tempfile.mkdtemp())
+def test_start(benchmark: Any, name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    cache = tmp_path / "cache"
+    cache.mkdir()
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'kernels'}",
                    "FASTNN_CACHE": str(cache)}  # fmt: skip
+    environment.pop("FASTNN_NUM_THREADS", None)  # holding BLAS to it would cost an import
 
     def empty() -> None:
         shutil.rmtree(cache)
@@ -44,7 +45,7 @@ def test_start(benchmark: Any, name: str, request: pytest.FixtureRequest) -> Non
     benchmark.group = "start"
     benchmark.extra_info.update(
         kind="start", workload=name, sizes=None, batch_size=None, samples=1, contender="fastnn",
-        device="cpu", execution="", turn=0, loss_error=None, counts=True, floor_seconds=None,
+        device="cpu", execution="", turn=0, loss_error=None, counts=True,
     )  # fmt: skip
     if "warm" in name:
         work()
@@ -53,4 +54,3 @@ def test_start(benchmark: Any, name: str, request: pytest.FixtureRequest) -> Non
         setup=empty if "empty" in name else None,
         rounds=1 if request.config.getoption("--quick") else 5,
     )
-    shutil.rmtree(cache)

@@ -17,6 +17,9 @@ from bench.threads import set_threads
 
 set_threads(1)
 import jax
+from fastnn.threads import thread_count
+
+assert thread_count() == 1
 
 assert {pool["num_threads"] for pool in threadpool_info()} == {1}
 X = jax.numpy.ones((1000, 1000))

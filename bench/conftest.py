@@ -4,10 +4,11 @@ pytest bench                      all, in half an hour or more; --quick in a min
 pytest bench --benchmark-disable  each once on a few rows, untimed: that it runs, and learns
 """
 
+import gc
 import os
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +17,13 @@ import pytest
 import fastnn
 from bench.cases import QUICK, Job
 from bench.contenders import Contender, load, missing
-from bench.contenders.limit import floor_seconds
+from bench.contenders.limit import CACHED, LARGE, copy_bandwidth, traffic_seconds
 from bench.gpu.machine import PACKAGES, commit, processor
 from bench.reference import TOLERANCE, error
 from bench.threads import set_threads
 from bench.turns import LEAST, MOST, NOT_NEEDED, Turns
 from fastnn.gpu import version
+from fastnn.threads import thread_count
 
 _COMPILED = [job.short() for job in QUICK if job.batch_size >= 100]
 NOT_OF_CASE = ("turn", "contender")
@@ -30,7 +32,7 @@ SECONDS = 0.3  # of a contender's turn; a job that takes longer is done once
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--quick", action="store_true", help="a part of the cases, in one turn")
-    parser.addoption("--threads", type=int, default=os.cpu_count(), help="default: all cores")
+    parser.addoption("--threads", type=int, default=thread_count(), help="default: all")
     parser.addoption("--device", choices=["cpu", "cuda"], default="cpu")
     parser.addoption("--workload", help="iris, digits or mnist alone")
 
@@ -56,6 +58,7 @@ def pytest_benchmark_update_machine_info(
         versions={"fastnn": fastnn.__version__, "python": platform.python_version()}
         | {name: found for name in PACKAGES if (found := version(name))},
         precision="float32, products in full float32",
+        copies={f"{size >> 20} MB": copy_bandwidth(size) for size in (CACHED, LARGE)},  # bytes/s
         data="MNIST" if os.environ.get("FASTNN_DATA") else "iris and digits alone",
     )  # fmt: skip
 
@@ -90,7 +93,7 @@ class Arena:
 
     def __init__(self, is_timed: bool, device: str) -> None:
         self.is_timed, self.device = is_timed, device
-        self.floors: dict[Job, float] = {}  # seconds of a job; known of a CPU, once it is timed
+        self.traffic: dict[Job, float] = {}  # seconds of a job; known of a CPU, once it is timed
         self.ready: dict[tuple[Job, str], Ready] = {}
 
     def enter(self, job: Job, contender: str) -> Ready:
@@ -101,8 +104,8 @@ class Arena:
             pytest.skip(reason)
         if contender == "pytorch:Compiled" and not self.is_timed and job.short() not in _COMPILED:
             pytest.skip("compiling takes long, and once for each network is enough untimed")
-        if self.is_timed and self.device == "cpu" and job not in self.floors:
-            self.floors[job] = floor_seconds(job)
+        if self.is_timed and self.device == "cpu" and job not in self.traffic:
+            self.traffic[job] = traffic_seconds(job)
         if (job, contender) not in self.ready:
             trainer = load(contender)(job)
             trainer.train()
@@ -111,6 +114,8 @@ class Arena:
             began = time.perf_counter()
             trainer.train()
             self.ready[job, contender] = Ready(trainer, time.perf_counter() - began, wrong)
+            gc.collect()
+            gc.freeze()  # it all stays: what others are timed at need not look through it again
         return self.ready[job, contender]
 
 
@@ -119,6 +124,11 @@ def turns(config: pytest.Config) -> range:
     if config.getoption("--quick") or config.getoption("--benchmark-disable"):
         return range(1)
     return range(MOST if config.getoption("--device") == "cpu" else LEAST)
+
+
+def in_turn(contenders: Iterable[str], turn: int) -> list[str]:
+    """There and back, so that nobody always follows the same one."""
+    return list(contenders)[:: -1 if turn % 2 else 1]
 
 
 @pytest.fixture(scope="session")

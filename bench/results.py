@@ -18,6 +18,7 @@ from fastnn import files
 from fastnn.errors import DataError
 
 LIMIT = "BLAS alone"  # the contender that does the matrix products and nothing else
+NO_PEERS = LIMIT, "weights copied"  # train nothing
 KINDS = ("training", "inference", "classic", "kernel", "start")
 Case = tuple[str, str, str, str, int]
 
@@ -35,7 +36,7 @@ class Row:
     samples: int  # in a call
     times: Mapping[int, float]  # seconds of a call, by turn
     counts: bool  # its loss is the reference's; otherwise it is in no ratio
-    floor: float | None  # samples/s that nothing could exceed
+    floor: float | None  # samples/s that no dense training by BLAS exceeds
 
     @property
     def turns(self) -> int:
@@ -79,7 +80,7 @@ class Row:
 
     @property
     def is_peer(self) -> bool:
-        return not self.is_ours and self.contender != LIMIT
+        return not self.is_ours and self.contender not in NO_PEERS
 
 
 def read(path: files.PathLike) -> list[Row]:
@@ -105,7 +106,7 @@ def read(path: files.PathLike) -> list[Row]:
         others.append(row)
     rows = [_merged(each) for each in turns.values()]
     limits = {row.case: row.samples_per_second for row in rows if row.contender == LIMIT}
-    rows = [replace(row, floor=row.floor or limits.get(row.case)) for row in rows]
+    rows = [replace(row, floor=_least(row.floor, limits.get(row.case))) for row in rows]
     networks = list(dict.fromkeys(row.network for row in rows))
     return sorted(rows, key=lambda row: (KINDS.index(row.kind), networks.index(row.network),
                                          row.batch_size, rank(row.contender)))  # fmt: skip
@@ -131,9 +132,10 @@ def ratio(rows: Iterable[Row], peer: str | None = None) -> float | None:
 
 
 def speedup(row: Row, other: Row) -> float:
-    """How many times as many samples/s row has as other."""
-    if row.times.keys() == other.times.keys():
-        per_call = median(other.times[turn] / row.times[turn] for turn in row.times)
+    """How many times as many samples/s row has as other: in the turns that both took, if any."""
+    both = row.times.keys() & other.times.keys()
+    if both:
+        per_call = median(other.times[turn] / row.times[turn] for turn in both)
     else:
         per_call = other.seconds / row.seconds
     return per_call * row.samples / other.samples
@@ -183,7 +185,7 @@ def _one(benchmark: Any, where: str) -> Row:
         raise DataError(f"{where} is of kind {kind!r}, need one of {', '.join(KINDS)}")
     whole = kind in ("training", "inference")  # of a kernel or a start not all has a meaning
     samples = _field(extra, "samples", int, where, None if whole else 1) or 1
-    floor = None if extra.get("floor_seconds") is None else _positive(extra, "floor_seconds", where)
+    traffic = extra.get("traffic_seconds")
     seconds = _positive(stats, "median", where)
     return Row(
         kind=kind, contender=contender, samples=samples,
@@ -193,7 +195,7 @@ def _one(benchmark: Any, where: str) -> Row:
         device=_field(extra, "device", str, where),
         batch_size=_field(extra, "batch_size", int, where, None if whole else 0),
         counts=_field(extra, "counts", bool, where, None if whole and contender != LIMIT else True),
-        floor=samples / floor if floor else None,
+        floor=None if traffic is None else samples / _positive(extra, "traffic_seconds", where),
     )  # fmt: skip
 
 
@@ -211,6 +213,10 @@ def _positive(found: Mapping[str, Any], name: str, where: str) -> float:
     if not isinstance(value, int | float) or not 0 < value < math.inf:
         raise DataError(f"{where} has {name} {value!r}, need seconds above 0")
     return float(value)
+
+
+def _least(*rates: float | None) -> float | None:
+    return min((rate for rate in rates if rate), default=None)
 
 
 def _merged(turns: list[Row]) -> Row:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bench.cases import rows_of
-from bench.conftest import turns
+from bench.conftest import in_turn, turns
 from fastnn.classic import IrisNetwork, NeuralNetwork, Neuron, Perceptron
 from fastnn.datasets import load_iris, one_hot, scale_minmax
 
@@ -153,7 +153,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         (name, turn, contender)
         for turn in turns(metafunc.config)
         for name, (*_, contenders) in MACHINES.items()
-        for contender in contenders
+        for contender in in_turn(contenders, turn)
     ]
     metafunc.parametrize(("name", "turn", "contender"), cases)
 
@@ -177,7 +177,6 @@ def test_classic(
     benchmark.extra_info.update(
         kind="classic", workload=name, sizes=sizes, batch_size=None, samples=count,
         contender=contender, device="cpu", execution="", turn=turn, loss_error=None, counts=True,
-        floor_seconds=None,
     )  # fmt: skip
     work = ready[name][contender]
     began = time.perf_counter()

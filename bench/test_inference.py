@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bench.cases import JOBS, Array, Job, rows_of
-from bench.conftest import turns
+from bench.conftest import in_turn, turns
 from bench.predictors import PREDICTORS, Predictor
 from bench.reference import forward
 
@@ -32,7 +32,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         for turn in turns(config)
         for job in nets
         for size in ROWS
-        for name in PREDICTORS
+        for name in in_turn(PREDICTORS, turn)
     ]  # fmt: skip
     metafunc.parametrize(("job", "batch_size", "turn", "contender"), cases)
 
@@ -56,7 +56,7 @@ def test_inference(
     benchmark.extra_info.update(
         kind="inference", workload=job.workload + ", one row" * one,
         sizes="-".join(map(str, job.sizes)), batch_size=size, samples=len(X), contender=contender,
-        device="cpu", execution="", turn=turn, loss_error=None, counts=True, floor_seconds=None,
+        device="cpu", execution="", turn=turn, loss_error=None, counts=True,
     )  # fmt: skip
     Z = forward(job, job.start(), X[:100])[-1]
     E = np.exp(Z - Z.max(axis=1, keepdims=True))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import fastnn
-from bench.conftest import turns
+from bench.conftest import in_turn, turns
 from bench.gpu.calls import calls
 from fastnn_kernels import face, reference
 
@@ -22,7 +22,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         for turn in turns(config)
         for name in inspect.get_annotations(face.Kernels)
         for n, m in ([QUICK_SHAPE] if config.getoption("--quick") else SHAPES)
-        for contender in ("fastnn", "reference")
+        for contender in in_turn(("fastnn", "reference"), turn)
     ]
     metafunc.parametrize(("name", "n", "m", "turn", "contender"), cases)
 
@@ -39,7 +39,7 @@ def test_kernels(
     benchmark.extra_info.update(
         kind="kernel", workload=name, sizes=f"{n} x {m}", batch_size=None, samples=n * m,
         contender=contender, device="cpu", execution="", turn=turn, loss_error=None, counts=True,
-        floor_seconds=None, moved=call.moved,
+        moved=call.moved,
     )  # fmt: skip
     call.launch()
     if is_timed:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bench.cases import JOBS, QUICK, Job
-from bench.conftest import Arena, turns
+from bench.conftest import Arena, in_turn, turns
 from bench.contenders import CPU, CUDA
 
 
@@ -17,7 +17,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         pytest.param(job, turn, contender, id=f"{job.name}, {contender}, turn {turn}")
         for turn in turns(config)
         for job in (QUICK if config.getoption("--quick") else JOBS)
-        for contender in (CPU if config.getoption("--device") == "cpu" else CUDA)
+        for contender in in_turn(CPU if config.getoption("--device") == "cpu" else CUDA, turn)
     ]
     metafunc.parametrize(("job", "turn", "contender"), cases)
 
@@ -34,7 +34,7 @@ def test_training(
         kind="training", workload=job.workload, sizes="-".join(map(str, job.sizes)),
         batch_size=job.batch_size, samples=job.samples, contender=trainer.name,
         device=trainer.device, execution=getattr(trainer, "execution", ""), turn=turn,
-        loss_error=ready.loss_error, counts=ready.counts, floor_seconds=arena.floors.get(job),
+        loss_error=ready.loss_error, counts=ready.counts, traffic_seconds=arena.traffic.get(job),
     )  # fmt: skip
     benchmark.pedantic(trainer.train, rounds=ready.rounds)
 

@@ -5,7 +5,7 @@ from collections.abc import Hashable
 from math import pi, sqrt
 from statistics import median, quantiles
 
-from bench.results import LIMIT
+from bench.results import NO_PEERS
 
 LEAST, MOST = 5, 12
 PRECISION = 0.04  # of a ratio, as `uncertainty` has it; of five turns that is a rough guess
@@ -44,7 +44,7 @@ class Turns:
         best = min(ours, key=lambda taken: median(taken.values()))
         ratios = (
             [taken[turn] / best[turn] for turn in taken.keys() & best.keys()]
-            for name, taken in times.items() if name != LIMIT
+            for name, taken in times.items() if name not in NO_PEERS
         )  # fmt: skip
         return all(len(some) >= LEAST and uncertainty(some) <= PRECISION for some in ratios)
 

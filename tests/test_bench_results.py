@@ -78,12 +78,14 @@ def test_rows_are_by_batch_size_with_fastnn_first_and_the_limit_last(write: Any)
     ]  # fmt: skip
 
 
-def test_the_floor_is_that_of_the_call_or_else_the_limit_s_time(write: Any) -> None:
-    by_call = read(write(timed("fastnn", 1.0, floor_seconds=0.5), timed(LIMIT, 0.1)))
-    by_limit = read(write(timed("fastnn", 1.0), timed(LIMIT, 50.0, samples=200_000)))
+def test_the_floor_is_the_traffic_s_time_or_the_limit_s(write: Any) -> None:
+    by_traffic = read(write(timed("fastnn", 1.0, traffic_seconds=0.5), timed(LIMIT, 0.1)))
+    by_limit = read(write(timed("fastnn", 1.0, traffic_seconds=0.1), timed(LIMIT, 0.5)))
+    by_one = read(write(timed("fastnn", 1.0), timed(LIMIT, 50.0, samples=200_000)))
     by_nothing = read(write(timed("fastnn", 1.0)))
 
-    assert [rows[0].share_of_floor for rows in (by_call, by_limit, by_nothing)] == [0.5, 0.25, None]
+    floors = [rows[0].share_of_floor for rows in (by_traffic, by_limit, by_one, by_nothing)]
+    assert floors == [0.5, 0.5, 0.25, None]
 
 
 def test_a_ratio_is_of_the_fastest_that_count(three: Path) -> None:
@@ -99,13 +101,19 @@ def test_a_ratio_is_of_the_fastest_that_count(three: Path) -> None:
     assert best.contender == "NumPy loop"
 
 
+def test_what_trains_nothing_is_no_peer(write: Any) -> None:
+    rows = read(write(timed("fastnn", 1.0), timed(LIMIT, 0.5), timed("weights copied", 0.5)))
+
+    assert ratio(rows) is None
+
+
 def test_a_ratio_is_taken_within_turns(write: Any) -> None:
-    """Of a machine that becomes slower and slower, and of turns that do not match."""
+    """Of a machine that becomes slower and slower, and of a peer that took one turn."""
     rows = read(write(timed("fastnn layers", 1.0, 4.0, 9.0), timed("NumPy loop", 2.0, 8.0, 12.0),
                       timed("PyTorch eager", 8.0)))  # fmt: skip
 
     assert ratio(rows, "NumPy loop") == 2
-    assert ratio(rows, "PyTorch eager") == 2
+    assert ratio(rows, "PyTorch eager") == 8
 
 
 def test_the_machine_is_told_in_a_line_without_what_it_has_not(three: Path) -> None:
@@ -119,7 +127,7 @@ def test_the_machine_is_told_in_a_line_without_what_it_has_not(three: Path) -> N
     ({"batch_size": "100"}, "has batch_size '100', need int"),
     ({"batch_size": True}, "has batch_size True, need int"),
     ({"counts": None}, "has counts None, need bool"),
-    ({"floor_seconds": -1}, "has floor_seconds -1, need seconds above 0"),
+    ({"traffic_seconds": -1}, "has traffic_seconds -1, need seconds above 0"),
 ])  # fmt: skip
 def test_what_is_wrong_with_a_benchmark_is_told(
     write: Any, changed: dict[str, Any], message: str

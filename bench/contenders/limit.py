@@ -37,11 +37,10 @@ class Products(Contender):
         return None
 
 
-def floor_seconds(job: Job) -> float:
-    """The larger of two times of a job: of its products, and of reading and writing all weights
-    once in each step, as fast as so many bytes can be copied."""
+def traffic_seconds(job: Job) -> float:
+    """Of reading and writing all weights once in each step, as fast as so many can be copied."""
     weights = sum(W.nbytes + b.nbytes for W, b in job.start())
-    return max(_seconds(Products(job).train), 2 * weights * job.steps / copy_bandwidth(weights))
+    return 2 * weights * job.steps / copy_bandwidth(weights)
 
 
 def copy_bandwidth(size: int) -> float:

@@ -11,11 +11,11 @@ from statistics import median
 from bench.compare import case_name
 from bench.results import KINDS, Row, ratio, read
 from fastnn import files
-from fastnn.errors import FastnnError
+from fastnn.errors import DataError, FastnnError
 
 NEAR = 1.15  # what two ratios that agree differ by at most
 BEST = "the best peer"
-Ratios = dict[tuple[str, str, str], float]  # by kind, case and peer
+Ratios = dict[tuple[str, str, str, int], float]  # by kind, case, peer and samples of a call
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -28,14 +28,19 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def lines(a: files.PathLike, b: files.PathLike) -> Iterator[str]:
-    """How many ratios agree, kind by kind, and those that do not.  Raises as `read`."""
+    """How many ratios agree, kind by kind, and those that do not.
+
+    Raises as `read`, and DataError where the files have no ratio in common.
+    """
     before, after = (ratios(path) for path in (a, b))
     apart = {key: after[key] / before[key] for key in before.keys() & after.keys()}
+    if not apart:
+        raise DataError(f"{a} and {b} have no ratio in common, need two runs of the same cases")
     yield f"| ratios | of | within {NEAR - 1:.0%} | median distance |"
     yield "| --- | --: | --: | --: |"
     for kind in KINDS:
         for what, is_best in (("to single peers", False), ("to " + BEST, True)):
-            some = [max(x, 1 / x) for (found, _, peer), x in apart.items()
+            some = [max(x, 1 / x) for (found, _, peer, _), x in apart.items()
                     if found == kind and (peer == BEST) == is_best]  # fmt: skip
             if some:
                 near = sum(x <= NEAR for x in some)
@@ -46,6 +51,9 @@ def lines(a: files.PathLike, b: files.PathLike) -> Iterator[str]:
     for key in sorted(apart, key=lambda key: -max(apart[key], 1 / apart[key])):
         if not 1 / NEAR <= apart[key] <= NEAR:
             yield f"| {key[1]} | {key[2]} | {before[key]:.2f} | {after[key]:.2f} |"
+    if len(before) + len(after) > 2 * len(apart):
+        yield ""
+        yield f"only in A: {len(before) - len(apart)}, only in B: {len(after) - len(apart)}"
 
 
 def ratios(path: files.PathLike) -> Ratios:
@@ -57,7 +65,7 @@ def ratios(path: files.PathLike) -> Ratios:
         for name, peer in {**peers, BEST: None}.items():
             value = ratio(rows, peer)
             if value is not None:
-                found[rows[0].kind, case_name(rows[0]), name] = value
+                found[rows[0].kind, case_name(rows[0]), name, rows[0].samples] = value
     return found
 
 

@@ -1,53 +1,59 @@
 """Comparison: what of fastnn became faster or slower from one file of results to another.
 
 python -m bench.compare A.json B.json
+
+Machines have their minutes: a turn's time counts by how slow the others were in that turn, which
+no change of fastnn touches (but for kernels, whose other is their definition).  Whether what is
+left is chance, the test of Mann and Whitney (1947) says of the turns before and after.  It does not
+see what differs from process to process: compare two runs of one commit to see how much that is.
 """
 
-import math
 import sys
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from math import comb, log
 from statistics import median
 
-from bench.results import Case, Row, machine, read
+from scipy.stats import mannwhitneyu
+
+from bench.results import Row, machine, read
 from bench.table import number
 from fastnn import files
 from fastnn.errors import FastnnError
+
+CHANCE = 0.01  # probability from which on a change may be chance
+
+Pair = tuple[Row, Row]  # before and after
 
 
 @dataclass(frozen=True)
 class Change:
     """A contender in a case, before and after.
 
-    drift: how many times as fast the others became there, which no change of fastnn touches:
-    the machine.
+    ratio: after by before, in samples/s beside the others: above 1 where it became faster.
+    drift: how many times as fast the others became.  chance: the probability that turns which are
+    all alike lie so far apart.
     """
 
     before: Row
     after: Row
-    drift: float = 1.0
+    ratio: float
+    drift: float
+    chance: float
 
     @property
     def counts(self) -> bool:
         return self.before.counts and self.after.counts
 
     @property
-    def ratio(self) -> float:
-        """After by before, in samples/s, beside the others: above 1 where it became faster."""
-        return self.after.samples_per_second / self.before.samples_per_second / self.drift
-
-    @property
-    def spread(self) -> tuple[float, float]:
-        """The least and the greatest ratio of any two turns."""
-        return (self.after.low / self.before.high / self.drift,
-                self.after.high / self.before.low / self.drift)  # fmt: skip
+    def is_known(self) -> bool:
+        """Whether there are turns enough to tell a change from chance, five before and after."""
+        turns = self.before.turns, self.after.turns
+        return 2 / comb(sum(turns), turns[0]) <= CHANCE
 
     @property
     def is_noise(self) -> bool:
-        """Whether the turns before and those after overlap."""
-        low, high = self.spread
-        return low <= 1 <= high
+        return self.is_known and self.chance > CHANCE
 
     @property
     def remark(self) -> str:
@@ -55,7 +61,7 @@ class Change:
             return "other loss"
         if self.is_noise:
             return "within noise"
-        return "one turn, noise unknown" if self.before.turns == self.after.turns == 1 else ""
+        return "" if self.is_known else "too few turns to know"
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -72,15 +78,31 @@ def compare(a: files.PathLike, b: files.PathLike) -> list[Change]:
 
     Raises as `bench.results.read`.
     """
-    before, after = ({(row.case, row.contender): row for row in read(path)} for path in (a, b))
-    pairs = [Change(before[key], after[key]) for key in before if key in after]
-    drifts: dict[Case, list[float]] = defaultdict(list)
-    for pair in pairs:
-        if pair.counts and not pair.before.is_ours:
-            drifts[pair.before.case].append(pair.ratio)
-    changes = [replace(pair, drift=median(drifts[pair.before.case] or [1.0]))
-               for pair in pairs if pair.before.is_ours]  # fmt: skip
-    return sorted(changes, key=lambda change: (not change.counts, -abs(math.log(change.ratio))))
+    before, after = ({row.job: row for row in read(path)} for path in (a, b))
+    pairs = [(before[job], after[job]) for job in before if job in after]
+    changes = [
+        _change(pair, [other for other in pairs if other[0].case == pair[0].case])
+        for pair in pairs if pair[0].is_ours
+    ]  # fmt: skip
+    return sorted(changes, key=lambda change: (not change.counts, -abs(log(change.ratio))))
+
+
+def _change(pair: Pair, case: list[Pair]) -> Change:
+    others = [other for other in case
+              if all(row.counts and not row.is_ours for row in other)]  # fmt: skip
+    before, after = (_beside(row, others, k) for k, row in enumerate(pair))
+    ratio = median(after) / median(before)
+    drift = pair[1].samples_per_second / pair[0].samples_per_second / ratio if others else 1.0
+    return Change(*pair, ratio, drift, float(mannwhitneyu(before, after, method="exact").pvalue))
+
+
+def _beside(row: Row, others: list[Pair], k: int) -> list[float]:
+    """Calls a second in each turn, times how slow the others were in it beside all their turns of
+    before, by the median of them."""
+    slow = {turn: [pair[k].times[turn] / pair[0].seconds for pair in others
+                   if turn in pair[k].times] for turn in row.times}  # fmt: skip
+    turns = [turn for turn in slow if slow[turn]] or list(slow)
+    return [median(slow[turn] or [1.0]) / row.times[turn] for turn in turns]
 
 
 def lines(a: files.PathLike, b: files.PathLike) -> Iterator[str]:
@@ -89,8 +111,8 @@ def lines(a: files.PathLike, b: files.PathLike) -> Iterator[str]:
     yield f"B: {machine(b)}"
     yield ""
     changes = compare(a, b)
-    real = [change for change in changes if not (change.counts and change.is_noise)]
-    table = [["case", "contender", "A", "B", "others", "B/A", "spread", ""], *map(_cells, real)]
+    told = [change for change in changes if not (change.counts and change.is_noise)]
+    table = [["case", "contender", "A", "B", "others", "B/A", "chance", ""], *map(_cells, told)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for cells in table:
         padded = (cell.rjust(width) if 2 <= k <= 6 else cell.ljust(width)
@@ -98,24 +120,28 @@ def lines(a: files.PathLike, b: files.PathLike) -> Iterator[str]:
         yield "  ".join(padded).rstrip()
     yield ""
     yield ("A and B in samples/s, or calls/s of what has no samples; others: how many times as "
-           "fast all else became in the case, by which B/A is divided")  # fmt: skip
-    faster, slower = (sum(change.counts and sign * math.log(change.ratio) > 0 for change in real)
-                      for sign in (1, -1))  # fmt: skip
-    yield f"{faster} faster, {slower} slower, {len(changes) - len(real)} within noise"
-    shared = {(change.before.case, change.before.contender) for change in changes}
+           "fast all else became in the case, by which B/A is divided; chance: that turns which "
+           "are all alike lie so far apart")  # fmt: skip
+    real = [log(change.ratio) for change in told if change.counts and change.is_known]
+    faster, noise = sum(x > 0 for x in real), len(changes) - len(told)
+    few = sum(not change.is_known for change in changes)
+    yield f"{faster} faster, {len(real) - faster} slower, {noise} within noise" + (
+        f", {few} of too few turns to know" * bool(few))  # fmt: skip
+    shared = {change.before.job for change in changes}
     for name, path in (("A", a), ("B", b)):
-        alone = (row for row in read(path) if row.is_ours)
-        count = sum((row.case, row.contender) not in shared for row in alone)
+        count = sum(row.is_ours and row.job not in shared for row in read(path))
         if count:
             yield f"only in {name}: {count}"
 
 
 def _cells(change: Change) -> list[str]:
-    low, high = change.spread
     rates = [number(row.samples_per_second) for row in (change.before, change.after)]
-    ratios = [f"{change.ratio:.3f}", f"{low:.3f}..{high:.3f}"] if change.counts else ["-", "-"]
-    return [case_name(change.before), change.before.contender, *rates, f"{change.drift:.3f}",
-            *ratios, change.remark]  # fmt: skip
+    ratio, chance = f"{change.ratio:.3f}", f"{change.chance:.4f}"
+    return [
+        case_name(change.before), change.before.contender, *rates, f"{change.drift:.3f}",
+        ratio if change.counts else "-", chance if change.counts and change.is_known else "-",
+        change.remark,
+    ]  # fmt: skip
 
 
 def case_name(row: Row) -> str:

@@ -1,6 +1,6 @@
 """What the benchmarks share: their options, the machine in the JSON, turns, and the loss check.
 
-pytest bench                      all, in half an hour or more; --quick in a minute and a half
+pytest bench                      all, in forty minutes; --quick in two
 pytest bench --benchmark-disable  each once on a few rows, untimed: that it runs, and learns
 """
 
@@ -38,7 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep to a workload, and in order."""
+    """Keep to a workload."""
     if workload := config.getoption("--workload"):
         items[:] = [item for item in items if item.nodeid.partition("[")[2].startswith(workload)]
 
@@ -129,6 +129,14 @@ def turns(config: pytest.Config) -> range:
 def in_turn(contenders: Iterable[str], turn: int) -> list[str]:
     """There and back, so that nobody always follows the same one."""
     return list(contenders)[:: -1 if turn % 2 else 1]
+
+
+def rest() -> None:
+    """Let the threads of whoever came before go to sleep.
+
+    OpenBLAS's wait 25 ms for more work, and keep a core busy meanwhile.
+    """
+    time.sleep(0.05)
 
 
 @pytest.fixture(scope="session")

@@ -70,6 +70,11 @@ class Row:
         return (*self.network, self.batch_size)
 
     @property
+    def job(self) -> tuple[Case, str, int]:
+        """What a row of another file has to have done to be this one's equal."""
+        return self.case, self.contender, self.samples
+
+    @property
     def network(self) -> tuple[str, str, str, str]:
         """The case without the batch size."""
         return self.kind, self.workload, self.sizes, self.device
@@ -125,20 +130,20 @@ def fastest(rows: Iterable[Row]) -> Row | None:
 
 def ratio(rows: Iterable[Row], peer: str | None = None) -> float | None:
     """How many times as fast fastnn's best is as a peer, or as the best of them, in one case."""
+    found = ratios_by_turn(rows, peer)
+    return median(found) if found else None
+
+
+def ratios_by_turn(rows: Iterable[Row], peer: str | None = None) -> list[float]:
+    """That of each turn which both took, or of their medians if there is none; [] without both."""
     rows = list(rows)
     ours = fastest(row for row in rows if row.is_ours)
     theirs = fastest(row for row in rows if row.is_peer and peer in (None, row.contender))
-    return speedup(ours, theirs) if ours and theirs else None
-
-
-def speedup(row: Row, other: Row) -> float:
-    """How many times as many samples/s row has as other: in the turns that both took, if any."""
-    both = row.times.keys() & other.times.keys()
-    if both:
-        per_call = median(other.times[turn] / row.times[turn] for turn in both)
-    else:
-        per_call = other.seconds / row.seconds
-    return per_call * row.samples / other.samples
+    if not ours or not theirs:
+        return []
+    times = [(theirs.times[turn], ours.times[turn]) for turn in ours.times if turn in theirs.times]
+    samples = ours.samples / theirs.samples
+    return [samples * x / y for x, y in times or [(theirs.seconds, ours.seconds)]]
 
 
 def machine(path: files.PathLike) -> str:
@@ -152,6 +157,7 @@ def machine(path: files.PathLike) -> str:
         _told("{} cores", info.get("cores")),
         _told("{} threads", info.get("threads")),
         _told("{}", info.get("blas")),
+        _told("copies at {}", _copies(info.get("copies") or {})),
         _told("{}", info.get("gpu")),
         _told("driver {}", info.get("driver")),
         _told("{}", info.get("precision")),
@@ -168,10 +174,18 @@ def _load(path: files.PathLike) -> dict[str, Any]:
         contents = json.loads(Path(path).read_bytes())
     except ValueError as error:
         raise DataError(f"{path} is not JSON: {error}") from error
-    for key, kind in (("machine_info", dict), ("benchmarks", list)):
-        if not isinstance(contents, dict) or not isinstance(contents.get(key), kind):
-            raise DataError(f"{path} has no {key!r}, need what pytest --benchmark-json writes")
-    return dict(contents)
+    found = contents if isinstance(contents, dict) else {}
+    info, benchmarks = found.get("machine_info"), found.get("benchmarks")
+    commit = found.get("commit_info") or {}
+    if not isinstance(info, dict) or not isinstance(benchmarks, list):
+        raise DataError(f"{path} has no 'machine_info' or no 'benchmarks', need what "
+                        "pytest --benchmark-json writes")  # fmt: skip
+    tables = {"commit_info": commit, "versions": info.get("versions") or {},
+              "copies": info.get("copies") or {}}  # fmt: skip
+    for key, value in tables.items():
+        if not isinstance(value, dict):
+            raise DataError(f"{path} has {key} {value!r}, need an object")
+    return found
 
 
 def _one(benchmark: Any, where: str) -> Row:
@@ -231,6 +245,12 @@ def _processor(info: Mapping[str, Any]) -> str:
     """Ours, or what pytest-benchmark found of itself."""
     found = info.get("cpu_model") or info.get("cpu") or ""
     return str(found.get("brand_raw", "")) if isinstance(found, dict) else str(found)
+
+
+def _copies(rates: Mapping[str, Any]) -> str:
+    """Bytes a second, read and written, by the size of what is copied."""
+    return " and ".join(f"{rate / 1e9:.0f} GB/s (of {size})" for size, rate in rates.items()
+                        if isinstance(rate, int | float))  # fmt: skip
 
 
 def _told(template: str, value: Any) -> str:

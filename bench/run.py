@@ -75,9 +75,10 @@ def main(arguments: Sequence[str]) -> int:
         print(f"bench: pytest ended with exit code {int(code)}, see {args.out / 'log.txt'}",
               file=sys.stderr)  # fmt: skip
     try:
-        print(table.markdown(path))
-        path.with_suffix(".md").write_text(table.markdown(path) + "\n")
+        tables = table.markdown(path)
+        path.with_suffix(".md").write_text(tables + "\n", "utf-8")
         pictures.draw(path)
+        print(tables)
     except (FastnnError, OSError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return int(code) or 1

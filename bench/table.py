@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from math import floor, log10
 from pathlib import Path
+from statistics import median
 
-from bench.results import KINDS, Row, fastest, machine, rank, ratio, read
+from bench.results import KINDS, Row, fastest, machine, rank, ratios_by_turn, read
+from bench.turns import uncertainty
 from fastnn import files
 from fastnn.errors import DataError, FastnnError
 
@@ -80,16 +82,10 @@ def _by_batch_size(rows: list[Row]) -> Iterator[str]:
     yield _line(["", *(f"{size:,}" for size in cases)])
     yield _line(["---", *["--:"] * len(cases)])
     for contender in sorted({row.contender for row in rows}, key=rank):
-        yield _line([contender, *(_cell(case, contender, lambda row: row.samples_per_second)
-                                  for case in cases.values())])  # fmt: skip
-    ratios = [ratio(case) for case in cases.values()]
-    if any(ratios):
-        yield _line(["fastnn / best peer", *(number(x) if x else "-" for x in ratios)])
-    best = [fastest(row for row in case if row.is_ours) for case in cases.values()]
-    shares = [row.share_of_floor if row else None for row in best]
-    if any(shares):
-        yield _line(["share of the floor", *(f"{x:.0%}".replace("%", " %") if x else "-"
-                                             for x in shares)])  # fmt: skip
+        yield _line([contender, *(_cell(case, contender, _rate) for case in cases.values())])
+    found = [ratios_by_turn(case) for case in cases.values()]
+    if any(found):
+        yield _line(["fastnn / best peer", *map(_ratio, found)])
 
 
 def _by_case(rows: list[Row]) -> Iterator[str]:
@@ -106,19 +102,32 @@ def _by_case(rows: list[Row]) -> Iterator[str]:
         of = case[0]
         batch = f"batch {of.batch_size:,}" if of.batch_size else ""
         name = " ".join(word for word in (of.workload, of.sizes, batch) if word)
-        yield _line([name, *(_cell(case, contender, lambda row: factor * row.seconds)
+        yield _line([name, *(_cell(case, contender, lambda row: number(factor * row.seconds))
                              for contender in contenders)])  # fmt: skip
 
 
-def _cell(case: list[Row], contender: str, figure: Callable[[Row], float]) -> str:
+def _cell(case: list[Row], contender: str, figure: Callable[[Row], str]) -> str:
     """The figure of a contender in a case, bold where it is fastnn's best."""
     row = next((row for row in case if row.contender == contender), None)
     if row is None:
         return "-"
     if not row.counts:
-        return f"~~{number(figure(row))}~~ (other loss)"
+        return f"~~{figure(row)}~~ (other loss)"
     is_best = row == fastest(other for other in case if other.is_ours)
-    return f"**{number(figure(row))}**" if is_best else number(figure(row))
+    return f"**{figure(row)}**" if is_best else figure(row)
+
+
+def _rate(row: Row) -> str:
+    share = row.share_of_floor
+    return number(row.samples_per_second) + (f" ({share:.0%})".replace("%", " %") if share else "")
+
+
+def _ratio(turns: list[float]) -> str:
+    """Their median and its standard error, which nobody knows to less than one percent."""
+    if not turns:
+        return "-"
+    error = f" ± {max(0.01, uncertainty(turns)):.0%}" if len(turns) > 1 else ""
+    return (number(median(turns)) + error).replace("%", " %")
 
 
 def _line(cells: list[str]) -> str:
@@ -136,10 +145,13 @@ def _conditions(path: files.PathLike, rows: list[Row]) -> str:
     if turns[-1] > 1:
         told.append(f"whose best is up to {spread + 1:.1f} times its worst")
     lines = [f"Measured on {', '.join(told)}."]
+    if turns[-1] > 1 and any(row.is_peer for row in rows):
+        lines.append("A ratio is the median of the turns' own, ± its standard error.")
     if any(row.floor for row in rows):
-        lines.append("The floor is the larger of two times: of the dense matrix products, measured "
-                     "apart from the turns, and of reading and writing all weights once a step; "
-                     "leaving zeros out goes below it.")  # fmt: skip
+        lines.append("In brackets the share of the floor, which is the longer of two times: of the "
+                     "dense matrix products by NumPy's BLAS, and of reading and writing all weights "
+                     "once a step; above 100 % is what leaves zeros or writes out, or has a "
+                     "better BLAS.")  # fmt: skip
     if not all(row.counts for row in rows):
         lines.append("A figure that is struck out belongs to a training that came to another "
                      "loss, and is in no ratio.")  # fmt: skip

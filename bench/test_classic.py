@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bench.cases import rows_of
-from bench.conftest import in_turn, turns
+from bench.conftest import in_turn, rest, turns
 from fastnn.classic import IrisNetwork, NeuralNetwork, Neuron, Perceptron
 from fastnn.datasets import load_iris, one_hot, scale_minmax
 
@@ -179,6 +179,7 @@ def test_classic(
         contender=contender, device="cpu", execution="", turn=turn, loss_error=None, counts=True,
     )  # fmt: skip
     work = ready[name][contender]
+    rest()
     began = time.perf_counter()
     work()
     seconds = time.perf_counter() - began

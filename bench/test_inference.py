@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bench.cases import JOBS, Array, Job, rows_of
-from bench.conftest import in_turn, turns
+from bench.conftest import in_turn, rest, turns
 from bench.predictors import PREDICTORS, Predictor
 from bench.reference import forward
 
@@ -61,6 +61,7 @@ def test_inference(
     Z = forward(job, job.start(), X[:100])[-1]
     E = np.exp(Z - Z.max(axis=1, keepdims=True))
     np.testing.assert_allclose(predict(X[:100]), E / E.sum(axis=1, keepdims=True), atol=1e-6)
+    rest()
     work()
     began = time.perf_counter()
     work()

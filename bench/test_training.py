@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bench.cases import JOBS, QUICK, Job
-from bench.conftest import Arena, in_turn, turns
+from bench.conftest import Arena, in_turn, rest, turns
 from bench.contenders import CPU, CUDA
 
 
@@ -36,6 +36,7 @@ def test_training(
         device=trainer.device, execution=getattr(trainer, "execution", ""), turn=turn,
         loss_error=ready.loss_error, counts=ready.counts, traffic_seconds=arena.traffic.get(job),
     )  # fmt: skip
+    rest()
     benchmark.pedantic(trainer.train, rounds=ready.rounds)
 
     assert ready.counts or is_timed, f"another loss than the reference's: {ready.loss_error:.1e}"

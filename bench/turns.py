@@ -7,9 +7,9 @@ from statistics import median, quantiles
 
 from bench.results import NO_PEERS
 
-LEAST, MOST = 5, 12
-PRECISION = 0.04  # of a ratio, as `uncertainty` has it; of five turns that is a rough guess
-PATIENCE = 40.0  # seconds of timed work for a case, from which on there are no more turns
+LEAST, MOST = 7, 12
+PRECISION = 0.04  # of a ratio, as `uncertainty` has it; of seven turns that is a rough guess
+PATIENCE = 60.0  # seconds of timed work for a case, from which on there are no more turns
 NOT_NEEDED = "its ratios are known, or their time is over"
 
 

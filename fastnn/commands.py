@@ -7,6 +7,7 @@ import sys
 import time
 from argparse import Namespace
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import fastnn
 from fastnn import datasets, files, gpu, plots
 from fastnn.callbacks import Callback
 from fastnn.datasets.tables import read_features
-from fastnn.errors import ArgumentError, DataError
+from fastnn.errors import ArgumentError, DataError, MissingLibraryError
 from fastnn.history import History
 from fastnn.loading import load
 from fastnn.losses import default_loss
@@ -252,6 +253,9 @@ def bench(args: Namespace) -> None:
         raise ArgumentError("fastnn bench needs a checkout of fastnn: run it in its folder")
     if args.compare:
         words = ["bench.compare", *(os.path.abspath(_file(name, [])) for name in args.compare)]
+    elif not (find_spec("pytest_benchmark") and find_spec("matplotlib")):
+        raise MissingLibraryError("fastnn bench needs pytest-benchmark and matplotlib, both; try, "
+                                  'in the checkout: pip install ".[bench]"')  # fmt: skip
     else:
         words = ["bench.run", "--out", os.path.abspath(args.out), "--device", args.device]
         words += ["--quick"] * args.quick

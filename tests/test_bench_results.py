@@ -1,21 +1,25 @@
 """Results of the benchmarks: what is merged, tabled and compared is what was measured."""
 
 import json
+import math
 import re
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from bench import again, compare, table
 from bench.results import LIMIT, fastest, machine, ratio, read
+from bench.turns import uncertainty
 from fastnn.errors import DataError
 
 CASE = {"kind": "training", "workload": "mnist", "sizes": "784-200-10", "device": "cpu",
         "batch_size": 100, "samples": 1000, "counts": True, "turn": 0}  # fmt: skip
 MACHINE = {"cpu_model": "Some CPU", "cores": 4, "threads": 2, "blas": "OpenBLAS 0.3",
-           "versions": {"numpy": "2.3.4", "torch": None}, "data": "MNIST", "gpu": None}  # fmt: skip
+           "versions": {"numpy": "2.3.4", "torch": None}, "data": "MNIST", "gpu": None,
+           "copies": {"1 MB": 8e10, "256 MB": 1.2e10}}  # fmt: skip
 
 
 def timed(contender: str, *medians: float, **changed: Any) -> list[dict[str, Any]]:
@@ -117,8 +121,10 @@ def test_a_ratio_is_taken_within_turns(write: Any) -> None:
 
 
 def test_the_machine_is_told_in_a_line_without_what_it_has_not(three: Path) -> None:
-    assert machine(three) == ("Some CPU, 4 cores, 2 threads, OpenBLAS 0.3, data: MNIST, "
-                              "numpy 2.3.4, commit 0123456 with changes, 2026-02-03")  # fmt: skip
+    assert machine(three) == (
+        "Some CPU, 4 cores, 2 threads, OpenBLAS 0.3, copies at 80 GB/s (of 1 MB) and 12 GB/s "
+        "(of 256 MB), data: MNIST, numpy 2.3.4, commit 0123456 with changes, 2026-02-03"
+    )
 
 
 @pytest.mark.parametrize(("changed", "message"), [
@@ -148,12 +154,14 @@ def test_a_time_that_is_none_is_refused(write: Any, median: Any) -> None:
 
 @pytest.mark.parametrize("content", [
     b"", b"[]", b"{}", b"\xff", b'{"machine_info": {}}', b'{"machine_info": {}, "benchmarks": {}}',
+    b'{"machine_info": {}, "benchmarks": [], "commit_info": "0123"}',
+    b'{"machine_info": {"versions": ["numpy"]}, "benchmarks": []}',
 ])  # fmt: skip
 def test_a_file_of_something_else_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "other.json"
     path.write_bytes(content)
 
-    with pytest.raises(DataError, match=r"other\.json (is not JSON|has no)"):
+    with pytest.raises(DataError, match=r"other\.json (is not JSON|has (no|commit_info|versions))"):
         read(path)
 
 
@@ -178,17 +186,27 @@ def test_the_table_has_contenders_down_and_batch_sizes_across(three: Path) -> No
         "",
         "|  | 100 | 1,000 |",
         "| --- | --: | --: |",
-        "| fastnn fused | **2,000** | - |",
-        "| fastnn layers | 1,000 | **10,000** |",
+        "| fastnn fused | **2,000 (50 %)** | - |",
+        "| fastnn layers | 1,000 (25 %) | **10,000** |",
         "| JAX scanned | - | 20,000 |",
-        "| NumPy loop | 500 | - |",
-        "| PyTorch compiled | ~~4,000~~ (other loss) | - |",
-        "| PyTorch eager | 250 | - |",
-        "| BLAS alone | 4,000 | - |",
+        "| NumPy loop | 500 (12 %) | - |",
+        "| PyTorch compiled | ~~4,000 (100 %)~~ (other loss) | - |",
+        "| PyTorch eager | 250 (6 %) | - |",
+        "| BLAS alone | 4,000 (100 %) | - |",
         "| fastnn / best peer | 4.00 | 0.500 |",
-        "| share of the floor | 50 % | - |",
     ]
     assert lines[-1].startswith(f"Measured on {machine(three)}, medians of 1 turn.")
+
+
+def test_a_ratio_is_tabled_with_its_standard_error(write: Any) -> None:
+    turns = 2.0, 2.1, 1.9, 2.4
+    path = write(timed("fastnn", *(1.0 for _ in turns)), timed("NumPy loop", *turns))
+
+    text = table.markdown(path)
+
+    assert f"| fastnn / best peer | 2.05 ± {100 * uncertainty(list(turns)):.0f} % |" in text
+    assert "± 1 %" in table.markdown(write(timed("fastnn", 1.0, 1.0), timed("NumPy loop", 2.0, 2.0)))
+    assert "A ratio is the median of the turns' own, ± its standard error." in text
 
 
 def test_kernels_and_starts_have_tables_of_time(write: Any) -> None:
@@ -228,6 +246,14 @@ def test_the_readme_gets_what_is_there_between_its_marks(three: Path) -> None:
         table.rewritten("no marks", [three])
 
 
+def test_the_tables_say_what_the_committed_results_say() -> None:
+    results = table.COMMITTED[0].parent
+    tables = [path for path in results.glob("*.md") if path.with_suffix(".json").exists()]
+    assert tables
+    for path in tables:
+        assert path.read_text("utf-8") == table.markdown(path.with_suffix(".json")) + "\n"
+
+
 def test_the_readme_says_what_the_committed_results_say() -> None:
     readme = table.README.read_text("utf-8")
     if any(path.exists() for path in table.COMMITTED):
@@ -237,52 +263,105 @@ def test_the_readme_says_what_the_committed_results_say() -> None:
 
 
 def test_changes_are_sorted_and_noise_is_told_from_them(write: Any) -> None:
-    a = write(timed("fastnn", 1.0, 1.1, 1.2), timed("fastnn layers", 1.0, 1.1, 1.2),
+    turns = 1.0, 1.1, 1.2, 1.3, 1.4
+    a = write(timed("fastnn", *turns), timed("fastnn layers", *turns),
               timed("fastnn fused", 1.0, batch_size=1), name="a")  # fmt: skip
-    b = write(timed("fastnn", 0.5, 0.55, 0.6), timed("fastnn layers", 1.15, 1.2, 1.3),
+    b = write(timed("fastnn", *(x / 2 for x in turns)), timed("fastnn layers", 1.5, *turns[:4]),
               timed("fastnn fused", 4.0, batch_size=1), name="b")  # fmt: skip
 
     changes = compare.compare(a, b)
 
     assert [(change.before.contender, change.remark) for change in changes] == [
-        ("fastnn fused", "one turn, noise unknown"), ("fastnn", ""),
+        ("fastnn fused", "too few turns to know"), ("fastnn", ""),
         ("fastnn layers", "within noise"),
     ]  # fmt: skip
     assert changes[1].ratio == pytest.approx(2.0)
-    assert changes[1].spread == pytest.approx((1.0 / 0.6, 1.2 / 0.5))
+    # Five apart from five others: two of all ways to choose five of ten.
+    assert changes[1].chance == pytest.approx(2 / math.comb(10, 5))
+
+
+def test_what_slows_a_turn_of_all_is_no_noise_of_fastnn(write: Any) -> None:
+    slow = (1.0, 3.0, 2.0, 1.5, 2.5)
+    others = [timed(name, *slow) for name in ("NumPy loop", "JAX scanned")]
+    a = write(timed("fastnn", *slow), *others, name="a")
+    b = write(timed("fastnn", *(0.9 * x for x in slow)), *others, name="b")
+
+    (change,) = compare.compare(a, b)
+
+    assert (change.remark, change.drift) == ("", pytest.approx(1.0))
+    assert change.ratio == pytest.approx(1 / 0.9)
+
+
+@pytest.mark.parametrize("turns", [5, 12])
+def test_a_change_of_nothing_is_seldom_told_and_one_of_a_tenth_is(write: Any, turns: int) -> None:
+    """Of 200 cases that are as they were, and 100 in which fastnn became faster."""
+    rng = np.random.default_rng(turns)
+    files = []
+    for file, gain in (("a", 1.0), ("b", 1.1)):
+        gains = {"fastnn": [1.0] * 200 + [gain] * 100, "NumPy loop": [1.0] * 300}
+        files.append(write(*(
+            timed(name, *rng.lognormal(0, 0.02, turns) / gains[name][size - 1], batch_size=size)
+            for size in range(1, 301) for name in gains
+        ), name=file))  # fmt: skip
+
+    changes = compare.compare(*files)
+
+    told = [change for change in changes if not change.is_noise]
+    faster = [change.ratio for change in told if change.before.batch_size > 200]
+    assert len(changes) == 300
+    assert len(told) - len(faster) < 3 * compare.CHANCE * 200
+    assert len(faster) > 70
+    assert np.median(faster) == pytest.approx(1.1, rel=0.02)
 
 
 def test_what_the_others_became_is_the_machine(write: Any) -> None:
-    others = "NumPy loop", "JAX scanned", "PyTorch eager"
+    """One other that became faster still, as of a new version, is not."""
+    others = "NumPy loop", "JAX scanned", "PyTorch eager", "PyTorch compiled"
     a = write(timed("fastnn", 1.0), timed("fastnn", 1.0, batch_size=1),
               *(timed(name, 1.0) for name in others), name="a")  # fmt: skip
     b = write(timed("fastnn", 0.5), timed("fastnn", 0.5, batch_size=1), timed(others[0], 0.5),
-              timed(others[1], 0.25), timed(others[2], 9.0, counts=False), name="b")  # fmt: skip
+              timed(others[1], 0.05), timed(others[2], 0.5),
+              timed(others[3], 9.0, counts=False), name="b")  # fmt: skip
 
     by_batch_size = {change.before.batch_size: change for change in compare.compare(a, b)}
 
-    assert by_batch_size[100].drift == pytest.approx(3.0)
-    assert by_batch_size[100].ratio == pytest.approx(2 / 3)
-    assert by_batch_size[1].ratio == pytest.approx(2.0)
+    assert by_batch_size[100].drift == pytest.approx(2.0)
+    assert by_batch_size[100].ratio == pytest.approx(1.0)
+    assert (by_batch_size[1].drift, by_batch_size[1].ratio) == (1.0, pytest.approx(2.0))
+
+
+def test_a_turn_that_no_other_took_is_left_out(write: Any) -> None:
+    """As the last of a run that was stopped."""
+    a = write(timed("fastnn", 1.0, 1.0), timed("NumPy loop", 1.0, 1.0), name="a")
+    b = write(timed("fastnn", 3.0, 9.0), timed("NumPy loop", 3.0), name="b")
+
+    (change,) = compare.compare(a, b)
+
+    assert change.ratio == pytest.approx(1.0)
 
 
 def test_the_comparison_tells_what_fastnn_changed_beyond_noise(write: Any) -> None:
-    a = write(timed("fastnn", 1.0, 1.0), timed("scikit-learn", 1.0),
-              timed("fastnn layers", 1.0, 1.1), timed("fastnn", 1.0, batch_size=7),
-              name="a")  # fmt: skip
-    b = write(timed("fastnn", 0.5, 0.5), timed("JAX scanned", 1.0),
-              timed("fastnn layers", 1.1, 1.0), name="b")  # fmt: skip
+    a = write(timed("fastnn", *[1.0] * 5), timed("scikit-learn", 1.0),
+              timed("fastnn layers", 1.0, 1.1, 1.2, 1.3, 1.4), timed("fastnn", 1.0, batch_size=7),
+              timed("fastnn", 1.0, batch_size=8), name="a")  # fmt: skip
+    b = write(timed("fastnn", *[0.5] * 5), timed("JAX scanned", 1.0),
+              timed("fastnn layers", 1.1, 1.0, 1.3, 1.2, 1.4), timed("fastnn", 2.0, batch_size=8),
+              name="b")  # fmt: skip
 
     lines = list(compare.lines(a, b))
 
-    assert lines[3].split() == ["case", "contender", "A", "B", "others", "B/A", "spread"]
-    assert re.split(" {2,}", lines[4]) == [
-        "training mnist 784-200-10 batch 100 cpu", "fastnn", "1,000", "2,000", "1.000", "2.000",
-        "2.000..2.000",
+    assert lines[3].split() == ["case", "contender", "A", "B", "others", "B/A", "chance"]
+    told = [re.split(" {2,}", line) for line in lines[4:6]]
+    assert sorted(told) == [
+        ["training mnist 784-200-10 batch 100 cpu", "fastnn", "1,000", "2,000", "1.000", "2.000",
+         "0.0079"],
+        ["training mnist 784-200-10 batch 8 cpu", "fastnn", "1,000", "500", "1.000", "0.500", "-",
+         "too few turns to know"],
     ]  # fmt: skip
-    assert lines[3].index("B/A") + 3 == lines[4].index("2.000  ") + 5
-    assert lines[5] == ""
-    assert lines[-2:] == ["1 faster, 0 slower, 1 within noise", "only in A: 1"]
+    assert lines[6] == ""
+    assert lines[-2:] == [
+        "1 faster, 0 slower, 1 within noise, 1 of too few turns to know", "only in A: 1",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("module", [compare, table])
@@ -311,6 +390,8 @@ def test_two_runs_agree_where_their_ratios_do(write: Any) -> None:
         "| further apart | peer | A | B |",
         "| --- | --- | --: | --: |",
         "| training mnist 784-200-10 batch 100 cpu | JAX scanned | 4.00 | 8.00 |",
+        "",
+        "only in A: 1, only in B: 1",
     ]
 
 
@@ -319,3 +400,13 @@ def test_again_says_what_it_needs(write: Any, tmp_path: Path) -> None:
         again.main(["a.json"])
     with pytest.raises(SystemExit, match="missing"):
         again.main([str(write(timed("fastnn", 1.0))), str(tmp_path / "missing.json")])
+
+
+def test_other_samples_are_another_job(write: Any) -> None:
+    """As those of a quick run are."""
+    paths = [write(timed("fastnn", 1.0, samples=samples), timed("NumPy loop", 2.0, samples=samples),
+                   name=str(samples)) for samples in (250, 1000)]  # fmt: skip
+
+    assert not compare.compare(*paths)
+    with pytest.raises(DataError, match="no ratio in common, need two runs of the same cases"):
+        list(again.lines(*paths))

@@ -1,5 +1,10 @@
 """Turns are taken until a ratio is known, against the spread of medians that are simulated."""
 
+import re
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -81,3 +86,22 @@ def test_a_case_without_fastnn_takes_the_least_number_of_turns() -> None:
         turns.add("case", turn, "NumPy", 1.0, 0.1)
 
     assert not turns.is_needed("case", LEAST)
+
+
+def test_all_cases_take_a_turn_before_one_takes_its_next_and_contenders_go_there_and_back() -> None:
+    pytest.importorskip("pytest_benchmark", reason="pytest-benchmark is not installed")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "bench/test_training.py", "--collect-only", "-q"],
+        cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+
+    taken = re.findall(r"\[(.+), (.+), turn (\d+)\]", done.stdout)
+    numbers = [int(turn) for *_, turn in taken]
+    assert numbers == sorted(numbers)
+    assert set(numbers) == set(range(MOST))
+    first, second = ([each[:2] for each in taken if each[2] == turn] for turn in "01")
+    assert sorted(first) == sorted(second)
+    assert [job for job, _ in first] == [job for job, _ in second]
+    of_job = {job: [name for at, name in first if at == job] for job, _ in first}
+    assert all(names == [name for at, name in second if at == job][::-1]
+               for job, names in of_job.items())  # fmt: skip

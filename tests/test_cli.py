@@ -603,6 +603,19 @@ def test_a_plot_without_matplotlib_is_refused_before_training(
     assert os.listdir(tmp_path) == []
 
 
+def test_benchmarks_without_their_harness_are_refused(
+    fastnn_command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pytest_benchmark", None)
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("it takes forty minutes"))
+
+    answer = fastnn_command("bench", "--out", tmp_path / "out")
+
+    assert (answer.code, answer.out) == (2, "")
+    assert 'pip install ".[bench]"' in answer.err
+    assert os.listdir(tmp_path) == []
+
+
 def test_help_names_the_commands(fastnn_command: Command) -> None:
     answer = fastnn_command("--help")
 

@@ -1,7 +1,7 @@
 """The limit: what a training that calls NumPy's BLAS for its dense products cannot fall below.
 
-Others can: by another BLAS, by zeros in X, and for a batch of one, whose products are of vectors,
-by an update that never writes A^T dZ down.
+Others can, and then have more than 100 % of it: by another BLAS, by zeros in X, and for a batch of
+one, whose products are of vectors, by an update that never writes A^T dZ down.
 """
 
 import time

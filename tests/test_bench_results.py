@@ -205,7 +205,9 @@ def test_a_ratio_is_tabled_with_its_standard_error(write: Any) -> None:
     text = table.markdown(path)
 
     assert f"| fastnn / best peer | 2.05 ± {100 * uncertainty(list(turns)):.0f} % |" in text
-    assert "± 1 %" in table.markdown(write(timed("fastnn", 1.0, 1.0), timed("NumPy loop", 2.0, 2.0)))
+    assert "± 1 %" in table.markdown(
+        write(timed("fastnn", 1.0, 1.0), timed("NumPy loop", 2.0, 2.0))
+    )
     assert "A ratio is the median of the turns' own, ± its standard error." in text
 
 

@@ -149,9 +149,9 @@ def _conditions(path: files.PathLike, rows: list[Row]) -> str:
         lines.append("A ratio is the median of the turns' own, ± its standard error.")
     if any(row.floor for row in rows):
         lines.append("In brackets the share of the floor, which is the longer of two times: of the "
-                     "dense matrix products by NumPy's BLAS, and of reading and writing all weights "
-                     "once a step; above 100 % is what leaves zeros or writes out, or has a "
-                     "better BLAS.")  # fmt: skip
+                     "dense matrix products by NumPy's BLAS, and of reading and writing all "
+                     "weights once a step; above 100 % is what leaves zeros or writes out, or has "
+                     "a better BLAS.")  # fmt: skip
     if not all(row.counts for row in rows):
         lines.append("A figure that is struck out belongs to a training that came to another "
                      "loss, and is in no ratio.")  # fmt: skip

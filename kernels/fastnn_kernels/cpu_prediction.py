@@ -4,7 +4,8 @@ As in training, one compiled function per float type serves every network, and L
 its parts lie and which activations they have.  Zeros of X are left out where there are many.
 
 A few rows are multiplied one by one with the network's own parameters; many rows in blocks,
-which stay in the cache from layer to layer, with weights laid out in S as for training.
+which stay in the cache from layer to layer, with weights laid out in S as for training, of which
+a strip of columns stays there for all rows of a block.
 """
 
 import numpy as np
@@ -52,8 +53,9 @@ def predict_few(X, out, P, network, room, numbers):
             Z, z = S, layer.z
             if index + 1 == network.size:
                 Z, z = vector(out, 0, out.size), i * layer.m
-            end = nonzero(A, layer.d, columns, 0)
-            _row_product(A, columns, 0, end, P, layer.W, layer.m, layer.m, Z, z)
+            end, j = nonzero(A, layer.d, columns, 0), 0
+            while j < layer.m:
+                j += _strip(A, columns, 0, end, P, layer.W + j, layer.m, layer.m - j, Z, z + j)
             b = vector(P, layer.b, layer.m) if layer.b >= 0 else vector(S, 0, layer.m)
             T = matrix(Z, z, 1, layer.m)
             call(layer.activate, (T, b, T))
@@ -105,11 +107,15 @@ def _first_layer(X, S, columns, layer, job, room, r, rows):
     """Z of rows r to r + rows; whether they are finite."""
     d, z, x, numbers = layer.d, room + layer.z, room + job.X, vector(X, 0, X.size)
     if d >= NARROW and _find_nonzero(X, columns, job.rows + 1, r, rows):
-        for i in range(rows):
-            if not _is_finite(X, r + i):
-                return False
-            _row_product(vector(X, (r + i) * d, d), columns, columns[i], columns[i + 1],
-                         S, layer.W, layer.width, layer.width, S, z + i * layer.width)  # fmt: skip
+        done = wide = 0
+        while done < layer.width:  # a strip of W stays in the cache for all rows
+            for i in range(rows):
+                if done == 0 and not _is_finite(X, r + i):
+                    return False
+                wide = _strip(vector(X, (r + i) * d, d), columns, columns[i], columns[i + 1],
+                           S, layer.W + done, layer.width, layer.width - done,
+                           S, z + i * layer.width + done)  # fmt: skip
+            done += wide
         return True
     for i in range(rows):
         if not _is_finite(X, r + i):
@@ -139,22 +145,18 @@ _four, _two, _one = (
 
 
 @inner
-def _row_product(A, columns, first, end, W, w, w_row, m, C, c):
-    """C[c] (m,) = A W[w], where A is not zero."""
-    lanes, j = simd.lanes(C), 0
-    while j < m:
-        vectors = (m - j + lanes - 1) // lanes
-        if vectors >= 4:
-            last = min(lanes, m - j - 3 * lanes)
-            _four(A, columns, first, end, W, w + j, w_row, last, C, c + j)
-            j += 4 * lanes
-        elif vectors >= 2:
-            last = min(lanes, m - j - lanes)
-            _two(A, columns, first, end, W, w + j, w_row, last, C, c + j)
-            j += 2 * lanes
-        else:
-            _one(A, columns, first, end, W, w + j, w_row, m - j, C, c + j)
-            j += lanes
+def _strip(A, columns, first, end, W, w, w_row, m, C, c):
+    """The first numbers of C[c] (m,) = A W[w], where A is not zero; how many at most."""
+    lanes = simd.lanes(C)
+    vectors = (m + lanes - 1) // lanes
+    if vectors >= 4:
+        _four(A, columns, first, end, W, w, w_row, min(lanes, m - 3 * lanes), C, c)
+        return 4 * lanes
+    if vectors >= 2:
+        _two(A, columns, first, end, W, w, w_row, min(lanes, m - lanes), C, c)
+        return 2 * lanes
+    _one(A, columns, first, end, W, w, w_row, m, C, c)
+    return lanes
 
 
 @register_jitable(**cpu.IN_ANY_ORDER)

@@ -1,7 +1,6 @@
 """Execution: the two ways to run an epoch, and the choice between them."""
 
 import logging
-import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fastnn import compiling, cuda_prediction, replayed
@@ -76,7 +75,7 @@ def predicting(net: "MLP", head: str, execution: str) -> Any:
                             "'auto'")  # fmt: skip
     if is_on_gpu:
         return CudaPrediction(net, head)
-    return Prediction(net, planned(net, head), most=sys.maxsize)
+    return Prediction(net, planned(net, head), left=range(0))
 
 
 def _is_worth(run: "Run", way: Any) -> bool:

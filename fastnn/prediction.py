@@ -5,7 +5,6 @@ plain, such as an X that has to be refused, is left to the layers: then the resu
 Weights are read at each call, so that what is written into them counts at once.
 """
 
-import sys
 from _thread import start_new_thread
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -23,8 +22,8 @@ if TYPE_CHECKING:
     from fastnn.network import MLP
 
 FEW = 16  # rows, up to which the weights are not laid out anew
-FEWER = 2  # the same, of weights beyond the cache
-CACHE = 2**20  # bytes of weights; of more, the products of many rows are better left to BLAS
+CACHE = 2**20  # bytes of weights that a core's cache holds
+LEFT = range(3, FEW + 1)  # rows that BLAS does faster where weights are more and no X is zero
 TOO_MANY = 2**22  # bytes of weights that stay in no core's cache: one thread reads them too slowly
 CHUNK = 2**18  # numbers of X that are converted at once
 ALONE = 8e7  # operations that one thread does as soon as two
@@ -72,8 +71,8 @@ def planned(net: "MLP", head: str) -> Any:
 class Prediction:
     """A network's outputs, from its parameters as they are at each call."""
 
-    def __init__(self, net: "MLP", plan: Any, most: int | None = None) -> None:
-        """most: rows at once, up to which it is to be used; None are those that pay."""
+    def __init__(self, net: "MLP", plan: Any, left: range | None = None) -> None:
+        """left: numbers of rows at once that are left to the layers; None are those that pay."""
         from fastnn_kernels.cpu_predictor import Predictor
 
         self.predictor = Predictor(plan, net.params, net.layout.offsets)
@@ -81,7 +80,8 @@ class Prediction:
         self.scaling, self.dtype = net.scaling, net.dtype
         self.d, self.k = net.sizes[0], net.sizes[-1]
         self.operations = 2 * net.layout.count  # of a row
-        self.most = most or (FEWER if self.predictor.bytes > CACHE else sys.maxsize)
+        beyond = LEFT if self.predictor.bytes > CACHE else range(0)
+        self.left = beyond if left is None else left
         # One row costs 2 us, and each name that is looked up for it 20 ns.
         self.predict_few, self.few_space = self.predictor.predict_few, self.predictor.few_space
         self.P, self.layers = net.params, self.predictor.layers[0]
@@ -103,7 +103,7 @@ class Prediction:
 
     def rows(self, X: Array) -> Array | None:
         """Outputs (n, k) for X (n, d) of real numbers."""
-        if X.ndim != 2 or X.shape[1] != self.d or len(X) > self.most:
+        if X.ndim != 2 or X.shape[1] != self.d or len(X) in self.left:
             return None
         out = np.empty((len(X), self.k), self.dtype)
         if len(X) > FEW:

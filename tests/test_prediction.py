@@ -281,7 +281,9 @@ def test_what_the_layers_do_faster_is_left_to_them(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(predictions, "CACHE", 0)
     fast = predictions.prediction(network(), "softmax")
     assert fast is not None
-    assert [fast.rows(rows(n, 17)) is None for n in (1, 3)] == [False, True]
+    left = predictions.LEFT
+    some = (1, left[0], left[-1], left.stop)
+    assert [fast.rows(rows(n, 17)) is None for n in some] == [False, True, True, False]
 
     monkeypatch.setattr(predictions, "TOO_MANY", 0)
     assert predictions.prediction(fastnn.MLP([17, 3]), "softmax") is None
@@ -372,8 +374,8 @@ def test_an_execution_may_be_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) 
     expected, found = (net.predict(X, execution=name) for name in ("layers", "fused"))
 
     np.testing.assert_allclose(found, expected, rtol=1e-6)
-    monkeypatch.setattr(predictions, "CACHE", 0)  # then "auto" leaves many rows to the layers
-    many = rows(100, 4)
+    monkeypatch.setattr(predictions, "CACHE", 0)  # then "auto" leaves some rows to the layers
+    many = rows(predictions.LEFT[-1], 4)
     fast = fastnn.MLP([4, 6, 3], seed=0).predict(many, execution="fused")
     np.testing.assert_allclose(fast, net.predict(many, execution="layers"), rtol=1e-6)
     monkeypatch.setattr(predictions, "TOO_MANY", 100)

@@ -5,7 +5,7 @@ python -m bench.compare A.json B.json
 Machines have their minutes: a turn's time counts by how slow the others were in that turn, which
 no change of fastnn touches (but for kernels, whose other is their definition).  Whether what is
 left is chance, the test of Mann and Whitney (1947) says of the turns before and after.  It does not
-see what differs from process to process: compare two runs of one commit to see how much that is.
+see what differs from process to process, which is mostly small.
 """
 
 import sys
@@ -22,6 +22,7 @@ from fastnn import files
 from fastnn.errors import FastnnError
 
 CHANCE = 0.01  # probability from which on a change may be chance
+SMALL = 1.05  # factors below are what processes of one commit differ by
 
 Pair = tuple[Row, Row]  # before and after
 
@@ -53,7 +54,8 @@ class Change:
 
     @property
     def is_noise(self) -> bool:
-        return self.is_known and self.chance > CHANCE
+        is_small = abs(log(self.ratio)) < log(SMALL)
+        return self.is_known and (is_small or self.chance > CHANCE)
 
     @property
     def remark(self) -> str:

@@ -294,6 +294,17 @@ def test_what_slows_a_turn_of_all_is_no_noise_of_fastnn(write: Any) -> None:
     assert change.ratio == pytest.approx(1 / 0.9)
 
 
+def test_a_small_change_is_none_however_sure(write: Any) -> None:
+    turns = 1.0, 1.001, 1.002, 1.003, 1.004
+    a, b = (write(timed("fastnn", *(x * factor for x in turns)), name=str(factor))
+            for factor in (1.0, 1.04))  # fmt: skip
+
+    (change,) = compare.compare(a, b)
+
+    assert change.chance < compare.CHANCE
+    assert change.is_noise
+
+
 @pytest.mark.parametrize("turns", [5, 12])
 def test_a_change_of_nothing_is_seldom_told_and_one_of_a_tenth_is(write: Any, turns: int) -> None:
     """Of 200 cases that are as they were, and 100 in which fastnn became faster."""

@@ -1,5 +1,6 @@
 """Turns are taken until a ratio is known, against the spread of medians that are simulated."""
 
+import os
 import re
 import subprocess
 import sys
@@ -93,6 +94,7 @@ def test_all_cases_take_a_turn_before_one_takes_its_next_and_contenders_go_there
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "bench/test_training.py", "--collect-only", "-q"],
         cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=True,
+        env=os.environ | {"PYTEST_ADDOPTS": ""},
     )  # fmt: skip
 
     taken = re.findall(r"\[(.+), (.+), turn (\d+)\]", done.stdout)

@@ -283,8 +283,9 @@ def test_data_beyond_the_gpu_stream_through_it(standin: Any) -> None:
     want = nets[1].fit(X, y, epochs=2, batch_size=16, validation=0.2, execution="layers")
 
     assert params(nets[0]).tobytes() == nets[1].params.tobytes()
-    assert history.val_loss == want.val_loss
-    np.testing.assert_array_equal(outputs, nets[1].predict(X))
+    # In other blocks: BLAS may add up the same products in another order, some 20 of them.
+    np.testing.assert_allclose(history.val_loss, want.val_loss, rtol=1e-14)
+    np.testing.assert_allclose(outputs, nets[1].predict(X), rtol=1e-13)
     assert max(slabs) < 400_000
     assert not any(stream.pending for stream in standin.cuda.Stream.made)
 

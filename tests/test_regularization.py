@@ -399,7 +399,9 @@ def test_patience_restores_the_best_average() -> None:
 
     assert history.stopped == "patience"
     now = net.evaluate(noise[40:], coin[40:])
-    assert now["loss"] == min(history.val_loss) == history.val_loss[history.best_epoch or 0]
+    assert min(history.val_loss) == history.val_loss[history.best_epoch or 0]
+    # By other sums, where the prediction is compiled meanwhile; the next epoch's is 2 % off.
+    assert now["loss"] == pytest.approx(min(history.val_loss), rel=1e-6)
 
 
 def test_a_diverged_run_leaves_the_average_of_the_epochs_start() -> None:

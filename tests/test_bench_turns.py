@@ -1,14 +1,12 @@
 """Turns are taken until a ratio is known, against the spread of medians that are simulated."""
 
-import os
-import re
-import subprocess
-import sys
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from bench import contenders
+from bench import test_training as training
 from bench.results import LIMIT
 from bench.turns import LEAST, MOST, PATIENCE, Turns, uncertainty
 
@@ -89,21 +87,34 @@ def test_a_case_without_fastnn_takes_the_least_number_of_turns() -> None:
     assert not turns.is_needed("case", LEAST)
 
 
-def test_all_cases_take_a_turn_before_one_takes_its_next_and_contenders_go_there_and_back() -> None:
-    pytest.importorskip("pytest_benchmark", reason="pytest-benchmark is not installed")
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "bench/test_training.py", "--collect-only", "-q"],
-        cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=True,
-        env=os.environ | {"PYTEST_ADDOPTS": ""},
-    )  # fmt: skip
+class Collected:
+    """What pytest_generate_tests is given, and makes of it."""
 
-    taken = re.findall(r"\[(.+), (.+), turn (\d+)\]", done.stdout)
-    numbers = [int(turn) for *_, turn in taken]
+    def __init__(self) -> None:
+        self.config: Any = self
+        self.cases: list[Any] = []
+
+    def getoption(self, name: str) -> Any:
+        return {"--device": "cpu"}.get(name)
+
+    def parametrize(self, _: tuple[str, ...], cases: list[Any]) -> None:
+        self.cases = [case.values for case in cases]
+
+
+def test_all_cases_take_a_turn_before_one_takes_its_next_and_contenders_go_there_and_back() -> None:
+    collected: Any = Collected()
+
+    training.pytest_generate_tests(collected)
+
+    numbers = [turn for _, turn, _ in collected.cases]
     assert numbers == sorted(numbers)
     assert set(numbers) == set(range(MOST))
-    first, second = ([each[:2] for each in taken if each[2] == turn] for turn in "01")
-    assert sorted(first) == sorted(second)
+    first, second = (
+        [(job, contender) for job, turn, contender in collected.cases if turn == number]
+        for number in (0, 1)
+    )
     assert [job for job, _ in first] == [job for job, _ in second]
-    of_job = {job: [name for at, name in first if at == job] for job, _ in first}
-    assert all(names == [name for at, name in second if at == job][::-1]
-               for job, names in of_job.items())  # fmt: skip
+    for job in dict(first):
+        there, back = ([name for at, name in each if at == job] for each in (first, second))
+        assert len(there) == len(contenders.CPU)
+        assert there == back[::-1]

@@ -28,7 +28,7 @@ class Scanned(Contender):
         self.job = jax.jit(_job(job), donate_argnums=0)
 
     def train(self) -> None:
-        self.params = jax.block_until_ready(self.job(self.params, *self.data))
+        self.params = jax.block_until_ready(self.job(self.params, *self.data))  # type: ignore[no-untyped-call, unused-ignore]
 
     def layers(self) -> Layers:
         return [(np.asarray(W), np.asarray(b)) for W, b in self.params]

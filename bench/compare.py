@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from math import comb, log
 from statistics import median
 
+import numpy as np
 from scipy.stats import mannwhitneyu
 
 from bench.results import Row, machine, read
@@ -93,7 +94,7 @@ def _change(pair: Pair, case: list[Pair]) -> Change:
     others = [other for other in case
               if all(row.counts and not row.is_ours for row in other)]  # fmt: skip
     before, after = (_beside(row, others, k) for k, row in enumerate(pair))
-    ratio = median(after) / median(before)
+    ratio = float(np.quantile(after, 0.75) / np.quantile(before, 0.75))
     drift = pair[1].samples_per_second / pair[0].samples_per_second / ratio if others else 1.0
     return Change(*pair, ratio, drift, float(mannwhitneyu(before, after, method="exact").pvalue))
 

@@ -8,7 +8,7 @@ import gc
 import os
 import platform
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,13 +21,12 @@ from bench.contenders.limit import CACHED, LARGE, copy_bandwidth, traffic_second
 from bench.gpu.machine import PACKAGES, commit, processor
 from bench.reference import TOLERANCE, error
 from bench.threads import set_threads
-from bench.turns import LEAST, MOST, NOT_NEEDED, Turns
 from fastnn.gpu import version
 from fastnn.threads import thread_count
 
 _COMPILED = [job.short() for job in QUICK if job.batch_size >= 100]
-NOT_OF_CASE = ("turn", "contender")
-SECONDS = 0.3  # of a contender's turn; a job that takes longer is done once
+TURNS = {"cpu": 16, "cuda": 7}  # of a contender in a case
+SECONDS = 0.2  # of a turn; a job that takes longer is done once
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -111,6 +110,7 @@ class Arena:
             trainer.train()
             layers = trainer.layers()
             wrong = None if layers is None else error(job, layers)
+            rest()
             began = time.perf_counter()
             trainer.train()
             self.ready[job, contender] = Ready(trainer, time.perf_counter() - began, wrong)
@@ -123,7 +123,7 @@ def turns(config: pytest.Config) -> range:
     """Numbers of the turns that contenders may take, which is one where it is quick or untimed."""
     if config.getoption("--quick") or config.getoption("--benchmark-disable"):
         return range(1)
-    return range(MOST if config.getoption("--device") == "cpu" else LEAST)
+    return range(TURNS[config.getoption("--device")])
 
 
 def in_turn(contenders: Iterable[str], turn: int) -> list[str]:
@@ -137,29 +137,6 @@ def rest() -> None:
     OpenBLAS's wait 25 ms for more work, and keep a core busy meanwhile.
     """
     time.sleep(0.05)
-
-
-@pytest.fixture(scope="session")
-def taken() -> Turns:
-    return Turns()
-
-
-@pytest.fixture(autouse=True)
-def take_turn(request: pytest.FixtureRequest, taken: Turns) -> Iterator[None]:
-    """Leave out a turn that is not needed, and remember the others."""
-    params = request.node.callspec.params
-    if "turn" not in params:
-        yield
-        return
-    case = request.path.name, *(each for name, each in params.items() if name not in NOT_OF_CASE)
-    if not taken.is_needed(case, params["turn"]):
-        pytest.skip(NOT_NEEDED)
-    benchmark = request.getfixturevalue("benchmark")
-    yield
-    if benchmark.stats and not benchmark.has_error:
-        stats, contender = benchmark.stats.stats, benchmark.extra_info["contender"]
-        spent = stats.total * benchmark.stats.iterations
-        taken.add(case, params["turn"], contender, stats.median, spent)
 
 
 @pytest.fixture(scope="module")

@@ -44,7 +44,7 @@ def throughput(rows: Sequence[Row]) -> Figure:
         ax = figure.add_axes((left / WIDTH, bottom / height, width / WIDTH, _PANEL / height))
         _name(ax, _draw(ax, group, styles))
         ax.set_title(title(group[0]), fontsize=PRINT + 1, weight="bold", loc="left")
-    note = ("Training; median of the turns, bars: least to most. "
+    note = ("Training; the turns' lower quartile, bars: all. "
             "Floor: dense products by BLAS, or traffic of the weights.")  # fmt: skip
     if not all(row.counts for group in networks for row in group):
         note += " Hollow: other loss."

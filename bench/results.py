@@ -1,8 +1,9 @@
 """Results: what the JSON of a benchmark says, a row for each case and contender.
 
-Contenders take turns, so that each has several benchmarks in a case.  Its time is the median of
-their medians, its spread the least to the most of them.  A ratio is the median of the turns' own
-ratios: what slows a machine for a while slows both sides of a turn.
+Contenders take turns, so that each has several benchmarks in a case, of which each tells the
+median of its rounds.  A contender's time is the lower quartile of its turns: whatever else a
+machine does can only slow a turn, and the best of them may be luck.  Its spread is the least to
+the most.
 """
 
 import json
@@ -13,6 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+import numpy as np
 
 from fastnn import files
 from fastnn.errors import DataError
@@ -44,8 +47,8 @@ class Row:
 
     @property
     def seconds(self) -> float:
-        """Of a call."""
-        return median(self.times.values())
+        """Of a call: the lower quartile of the turns."""
+        return float(np.quantile(list(self.times.values()), 0.25))
 
     @property
     def samples_per_second(self) -> float:
@@ -130,20 +133,33 @@ def fastest(rows: Iterable[Row]) -> Row | None:
 
 def ratio(rows: Iterable[Row], peer: str | None = None) -> float | None:
     """How many times as fast fastnn's best is as a peer, or as the best of them, in one case."""
-    found = ratios_by_turn(rows, peer)
-    return median(found) if found else None
+    ours, theirs = _rivals(rows, peer)
+    return ours.samples_per_second / theirs.samples_per_second if ours and theirs else None
 
 
-def ratios_by_turn(rows: Iterable[Row], peer: str | None = None) -> list[float]:
-    """That of each turn which both took, or of their medians if there is none; [] without both."""
+def standard_error(rows: Iterable[Row], peer: str | None = None) -> float | None:
+    """Of the ratio, as a share of it; None where not both took two turns.
+
+    By the bootstrap (Efron 1979): the spread of the ratios that come of as many turns, drawn anew
+    from those that both took.
+    """
+    ours, theirs = _rivals(rows, peer)
+    shared = sorted(ours.times.keys() & theirs.times.keys()) if ours and theirs else []
+    if not ours or not theirs or len(shared) < 2:
+        return None
+    drawn = np.random.default_rng(0).integers(len(shared), size=(1000, len(shared)))
+    x, y = (
+        np.quantile(np.array([row.times[turn] for turn in shared])[drawn], 0.25, axis=1)
+        for row in (theirs, ours)
+    )
+    return float(np.std(x / y) / np.mean(x / y))
+
+
+def _rivals(rows: Iterable[Row], peer: str | None) -> tuple[Row | None, Row | None]:
+    """fastnn's best, and that peer or the best of them."""
     rows = list(rows)
     ours = fastest(row for row in rows if row.is_ours)
-    theirs = fastest(row for row in rows if row.is_peer and peer in (None, row.contender))
-    if not ours or not theirs:
-        return []
-    times = [(theirs.times[turn], ours.times[turn]) for turn in ours.times if turn in theirs.times]
-    samples = ours.samples / theirs.samples
-    return [samples * x / y for x, y in times or [(theirs.seconds, ours.seconds)]]
+    return ours, fastest(row for row in rows if row.is_peer and peer in (None, row.contender))
 
 
 def machine(path: files.PathLike) -> str:

@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 
 from bench import pictures, table
-from bench.turns import NOT_NEEDED
 from fastnn.errors import FastnnError
 
 ROOT = Path(__file__).parent.parent
@@ -41,8 +40,7 @@ class Bar:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.skipped and isinstance(report.longrepr, tuple):
-            reason = report.longrepr[2].removeprefix("Skipped: ")
-            self.reasons[reason] += reason != NOT_NEEDED
+            self.reasons[report.longrepr[2].removeprefix("Skipped: ")] += 1
 
     def pytest_runtest_logfinish(self) -> None:
         self._bar.update()
@@ -69,7 +67,7 @@ def main(arguments: Sequence[str]) -> int:
         code = pytest.main(
             [str(ROOT / "bench"), "-q", "-s", "-p", "no:cacheprovider", *options], plugins=[bar]
         )
-    for reason, count in (+bar.reasons).items():
+    for reason, count in bar.reasons.items():
         print(f"bench: skipped {count}: {reason}", file=sys.stderr)
     if code:
         print(f"bench: pytest ended with exit code {int(code)}, see {args.out / 'log.txt'}",

@@ -9,10 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from math import floor, log10
 from pathlib import Path
-from statistics import median
 
-from bench.results import KINDS, Row, fastest, machine, rank, ratios_by_turn, read
-from bench.turns import uncertainty
+from bench.results import KINDS, Row, fastest, machine, rank, ratio, read, standard_error
 from fastnn import files
 from fastnn.errors import DataError, FastnnError
 
@@ -83,9 +81,9 @@ def _by_batch_size(rows: list[Row]) -> Iterator[str]:
     yield _line(["---", *["--:"] * len(cases)])
     for contender in sorted({row.contender for row in rows}, key=rank):
         yield _line([contender, *(_cell(case, contender, _rate) for case in cases.values())])
-    found = [ratios_by_turn(case) for case in cases.values()]
-    if any(found):
-        yield _line(["fastnn / best peer", *map(_ratio, found)])
+    ratios = [_ratio(case) for case in cases.values()]
+    if set(ratios) != {"-"}:
+        yield _line(["fastnn / best peer", *ratios])
 
 
 def _by_case(rows: list[Row]) -> Iterator[str]:
@@ -122,12 +120,12 @@ def _rate(row: Row) -> str:
     return number(row.samples_per_second) + (f" ({share:.0%})".replace("%", " %") if share else "")
 
 
-def _ratio(turns: list[float]) -> str:
-    """Their median and its standard error, which nobody knows to less than one percent."""
-    if not turns:
+def _ratio(case: list[Row]) -> str:
+    """With its standard error, which nobody knows to less than one percent."""
+    value, error = ratio(case), standard_error(case)
+    if value is None:
         return "-"
-    error = f" ± {max(0.01, uncertainty(turns)):.0%}" if len(turns) > 1 else ""
-    return (number(median(turns)) + error).replace("%", " %")
+    return number(value) + ("" if error is None else f" ± {max(1, round(100 * error))} %")
 
 
 def _line(cells: list[str]) -> str:
@@ -141,12 +139,11 @@ def _conditions(path: files.PathLike, rows: list[Row]) -> str:
     turns = sorted({row.turns for row in rows if row.kind != "start"} or {1})
     spread = max(row.high / row.low - 1 for row in rows)
     count = " to ".join(map(str, dict.fromkeys((turns[0], turns[-1]))))
-    told = [machine(path), f"medians of {count} turn{'s' * (turns[-1] > 1)}"]
+    lines = [f"Measured on {machine(path)}, in {count} turn{'s' * (turns[-1] > 1)}."]
     if turns[-1] > 1:
-        told.append(f"whose best is up to {spread + 1:.1f} times its worst")
-    lines = [f"Measured on {', '.join(told)}."]
-    if turns[-1] > 1 and any(row.is_peer for row in rows):
-        lines.append("A ratio is the median of the turns' own, ± its standard error.")
+        lines.append("A figure is that of the lower quartile of the turns' times, of which the "
+                     f"longest is up to {spread + 1:.1f} times the shortest; ± is a ratio's "
+                     "standard error.")  # fmt: skip
     if any(row.floor for row in rows):
         lines.append("In brackets the share of the floor, which is the longer of two times: of the "
                      "dense matrix products by NumPy's BLAS, and of reading and writing all "

@@ -16,7 +16,7 @@ from fastnn.datasets import load_iris, one_hot, scale_minmax
 Array = np.ndarray[Any, Any]
 Work = Callable[[], Any]
 CORNERS, XOR = np.array([[1, 1], [1, 0], [0, 1], [0, 0]]), [0, 1, 1, 0]
-SECONDS = 0.3  # of a contender's turn
+SECONDS = 0.2  # of a contender's turn
 
 
 class TextbookPerceptron:

@@ -1,13 +1,15 @@
-"""Prediction: a network's outputs on a CPU in one compiled call, or one for each thread.
+"""Prediction: a network's outputs on a CPU, in one compiled call or one for some rows each.
 
-The result is that of the layers up to rounding, whatever the number of threads.  What is not
-plain, such as an X that has to be refused, is left to the layers: then the result is None.
-Weights are read at each call, so that what is written into them counts at once.
+The result is that of the layers up to rounding, whatever the number of threads; NaN among the
+weights comes out where it is used, which it is not beside zeros of X.  What is not plain, such as
+an X that has to be refused, is left to the layers: then the result is None.  Weights are read at
+each call, so that what is written into them counts at once.
 """
 
 from _thread import start_new_thread
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import pairwise
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +25,9 @@ if TYPE_CHECKING:
 
 FEW = 16  # rows, up to which the weights are not laid out anew
 CACHE = 2**20  # bytes of weights that a core's cache holds
-LEFT = range(3, FEW + 1)  # rows that BLAS does faster where weights are more and no X is zero
-TOO_MANY = 2**22  # bytes of weights that stay in no core's cache: one thread reads them too slowly
+LEFT = range(3, FEW + 1)  # rows that BLAS does faster where weights are more, if no X is zero
+TOO_MANY = 2**22  # bytes of weights, in whole vectors, that one thread reads too slowly
+VECTOR = 64  # bytes
 CHUNK = 2**18  # numbers of X that are converted at once
 ALONE = 8e7  # operations that one thread does as soon as two
 CALL = 20e-6  # the layers' seconds for a call, beside those for operations
@@ -32,6 +35,8 @@ CALL = 20e-6  # the layers' seconds for a call, beside those for operations
 
 def is_worth_compiling(net: "MLP", head: str, rows: int) -> bool:
     """Whether to compile for so many rows more, as fastnn.compiling has it."""
+    if rows in _left(net):
+        return False
     seconds = CALL + 2 * net.layout.count * rows / LAYERS
     return compiling.is_worth((net.architecture, net.dtype.char, head), seconds)
 
@@ -52,9 +57,15 @@ def is_uncompiled(net: "MLP", head: str) -> bool:
 def obstacles(net: "MLP") -> list[str]:
     """What stands in the way of it on a CPU."""
     has_compiler = hasattr(net.backend.kernels.bias_step, "overloads")
-    size = net.layout.size * net.dtype.itemsize
+    vectors = (d * -(-m * net.dtype.itemsize // VECTOR) for d, m in pairwise(net.sizes))
+    size = VECTOR * sum(vectors)
     return ["uncompiled kernels"] * (not has_compiler) + [
         f"{size:,} bytes of weights, more than {TOO_MANY:,}"] * (size > TOO_MANY)  # fmt: skip
+
+
+def _left(net: "MLP") -> range:
+    """Numbers of rows at once that the layers predict faster."""
+    return LEFT if net.layout.size * net.dtype.itemsize > CACHE else range(0)
 
 
 def _is_for(net: "MLP") -> bool:
@@ -80,8 +91,7 @@ class Prediction:
         self.scaling, self.dtype = net.scaling, net.dtype
         self.d, self.k = net.sizes[0], net.sizes[-1]
         self.operations = 2 * net.layout.count  # of a row
-        beyond = LEFT if self.predictor.bytes > CACHE else range(0)
-        self.left = beyond if left is None else left
+        self.left = _left(net) if left is None else left
         # One row costs 2 us, and each name that is looked up for it 20 ns.
         self.predict_few, self.few_space = self.predictor.predict_few, self.predictor.few_space
         self.P, self.layers = net.params, self.predictor.layers[0]

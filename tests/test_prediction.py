@@ -14,6 +14,7 @@ import pytest
 from numba.core import config
 
 import fastnn
+from fastnn import compiling
 from fastnn import prediction as predictions
 from fastnn.errors import ArgumentError, DataError, DTypeError, ShapeError
 from fastnn_kernels.face import ELEMENTWISE
@@ -172,6 +173,22 @@ def test_x_that_is_not_finite_is_refused_by_its_place(
             net.predict(X.astype(np.float32))
 
 
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(("d", "m"), [(64, 5), (100, 200)])
+@pytest.mark.parametrize("n", [60, 96])
+def test_what_is_not_finite_is_found_among_many_zeros(
+    n: int, d: int, m: int, number: float
+) -> None:
+    """In the last row of a block of 48, full or short."""
+    net, X = network((d, m)), rows(n, d, density=0.1)
+    for i in (47, n - 1):
+        bad = X.copy()
+        bad[i, d - 1] = number
+
+        with pytest.raises(DataError, match=rf"X\[{i}, {d - 1}\] is {number}"):
+            net.predict(bad)
+
+
 def test_large_numbers_are_no_fault_of_x() -> None:
     net = network(dtype="float32", output="identity")
     for W in net.weights:
@@ -230,14 +247,15 @@ def test_any_number_of_threads_gives_the_same_bytes(
     dtype: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(predictions, "ALONE", 0)
-    net = network(input_scaling=(1.0, 0.1))
-    X = np.random.default_rng(0).integers(0, 3, (2000, 17)).astype(dtype)
-    answers = []
-    for count in (1, 2, 3, 7):
-        monkeypatch.setenv("FASTNN_NUM_THREADS", str(count))
-        answers.append(net.predict(X).tobytes())
+    for sizes in ((17, 21, 3), (100, 130, 3)):  # zeros are looked for in the second
+        net = network(sizes, input_scaling=(1.0, 0.1))
+        X = np.random.default_rng(0).choice([1, 1, 1, 0, 2], (2000, sizes[0])).astype(dtype)
+        answers = []
+        for count in (1, 2, 3, 7):
+            monkeypatch.setenv("FASTNN_NUM_THREADS", str(count))
+            answers.append(net.predict(X).tobytes())
 
-    assert len(set(answers)) == 1
+        assert len(set(answers)) == 1
 
 
 def test_many_callers_at_once_get_their_own_answers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,7 +279,8 @@ def test_many_callers_at_once_get_their_own_answers(monkeypatch: pytest.MonkeyPa
 def test_a_row_does_not_depend_on_the_others() -> None:
     net = network((100, 30, 20, 5))
     X = rows(500, 100)
-    X[::2] *= rows(500, 100, density=0.1)[::2] != 0
+    X[::2] *= rows(500, 100, density=0.1)[::2] != 0  # half of each block
+    X[96:144] *= rows(48, 100, density=0.1) != 0  # and a whole one
 
     together = net.predict(X)
 
@@ -269,7 +288,7 @@ def test_a_row_does_not_depend_on_the_others() -> None:
     np.testing.assert_allclose(together, alone, rtol=0, atol=1e-6)
 
 
-def test_nan_among_the_weights_comes_out() -> None:
+def test_nan_among_the_weights_comes_out_where_it_is_used() -> None:
     net = network()
     net.weights[1][0, 0] = np.nan
 
@@ -277,13 +296,34 @@ def test_nan_among_the_weights_comes_out() -> None:
     assert np.isnan(net.predict(rows(60, 17))).all()
 
 
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("m", [1, 63, 64, 65, 127, 128, 129, 256])
+def test_any_width_of_a_sparse_first_layer(m: int, dtype: str, fast_only: None) -> None:
+    """Strips of columns end where the layer does."""
+    for d in (63, 64, 65):
+        net = network((d, m, 3), "tanh", "identity", dtype=dtype)
+        (W, V), (b, c) = ([x.astype(float) for x in each] for each in (net.weights, net.biases))
+        for n in (FEW, 48, 96):
+            X = rows(n, d, dtype, 0.1)
+
+            got = net.predict(X)
+
+            want = np.tanh(X.astype(float) @ W + b) @ V + c
+            np.testing.assert_allclose(got, want, rtol=0, atol=30 * TOLERANCE[dtype])
+
+
 def test_what_the_layers_do_faster_is_left_to_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(predictions, "CACHE", 0)
-    fast = predictions.prediction(network(), "softmax")
+    net = network()
+    fast = predictions.prediction(net, "softmax")
     assert fast is not None
     left = predictions.LEFT
     some = (1, left[0], left[-1], left.stop)
     assert [fast.rows(rows(n, 17)) is None for n in some] == [False, True, True, False]
+    monkeypatch.setattr(compiling, "SECONDS", 0.0)
+    assert [predictions.is_worth_compiling(net, "softmax", n) for n in some] == [
+        True, False, False, True,
+    ]  # fmt: skip
 
     monkeypatch.setattr(predictions, "TOO_MANY", 0)
     assert predictions.prediction(fastnn.MLP([17, 3]), "softmax") is None
@@ -379,7 +419,7 @@ def test_an_execution_may_be_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) 
     fast = fastnn.MLP([4, 6, 3], seed=0).predict(many, execution="fused")
     np.testing.assert_allclose(fast, net.predict(many, execution="layers"), rtol=1e-6)
     monkeypatch.setattr(predictions, "TOO_MANY", 100)
-    with pytest.raises(ArgumentError, match="cannot do 512 bytes of weights, more than 100"):
+    with pytest.raises(ArgumentError, match="cannot do 640 bytes of weights, more than 100"):
         fastnn.MLP([4, 6, 3], seed=0).predict(X, execution="fused")
     with pytest.raises(ArgumentError, match="execution is 'fast', need one of"):
         net.predict(X, execution="fast")

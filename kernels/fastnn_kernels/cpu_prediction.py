@@ -27,8 +27,8 @@ of many rows, of W.  activate: the address of a BiasActivation.
 JOB = np.dtype([(name, np.int64) for name in ("rows", "X", "multiply")])
 """Of many rows: how many make a block, a place for a block of X, and an address."""
 
-NARROW = 64  # columns of X, up to which zeros are not looked for
-SPARSE = 0.35  # of a block's X not zero: from here on skipping zeros takes longer
+NARROW = 64  # columns of X; zeros of fewer are not looked for
+SPARSE = 0.35  # of a block's X not zero, above which skipping zeros takes longer
 
 
 @jit

@@ -15,7 +15,7 @@ Array = np.ndarray[Any, Any]
 Space = tuple[Array, Array]
 Function = tuple[Any, ...]  # a jit function, and the types of its arguments
 
-_BLOCK = 48  # rows, whose X and Z stay in a core's cache from layer to layer
+_BLOCK = 48  # rows, whose X and Z mostly stay in a core's cache from layer to layer
 _CACHED = 2**18  # bytes of X in a block of fewer wide rows
 
 
@@ -117,7 +117,7 @@ class Predictor:
         for layer in many:
             layer["z"] = room.take(rows * layer["width"]) - self._weights
         self._part, self._columns = room.end - self._weights, rows * (d + 1) + 1 + lanes
-        self.block, self.bytes = rows, self._weights * plan.dtype.itemsize
+        self.block = rows
 
     def few_space(self) -> Space:
         """What predict_few takes beside the stack."""

@@ -1,6 +1,6 @@
 """Sparse rows: only the numbers of X that are not zero, row by row (CSR).
 
-Leaving out a product with zero changes no sum.  NaN is not zero, and stays.
+Leaving out a product of zero with a finite number changes no sum.  NaN is not zero, and stays.
 """
 
 import ctypes

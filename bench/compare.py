@@ -2,10 +2,10 @@
 
 python -m bench.compare A.json B.json
 
-Machines have their minutes: a turn's time counts by how slow the others were in that turn, which
-no change of fastnn touches (but for kernels, whose other is their definition).  Whether what is
-left is chance, the test of Mann and Whitney (1947) says of the turns before and after.  It does not
-see what differs from process to process, which is mostly small.
+Machines have their hours: fastnn's figures count by how many times as fast the others became, which
+no change of fastnn touches (but for kernels, whose other is their definition).  Whether that is
+chance, the test of Mann and Whitney (1947) says of the turns before and after, each by how slow the
+others were in it.  It does not see what differs from process to process, which is mostly small.
 """
 
 import sys
@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from math import comb, log
 from statistics import median
 
-import numpy as np
 from scipy.stats import mannwhitneyu
 
 from bench.results import Row, machine, read
@@ -34,7 +33,8 @@ class Change:
 
     ratio: after by before, in samples/s beside the others: above 1 where it became faster.
     drift: how many times as fast the others became.  chance: the probability that turns which are
-    all alike lie so far apart.
+    all alike lie so far apart.  is_known: whether there are turns enough to tell a change from
+    chance, five before and after, or three beside sixteen.
     """
 
     before: Row
@@ -42,16 +42,11 @@ class Change:
     ratio: float
     drift: float
     chance: float
+    is_known: bool
 
     @property
     def counts(self) -> bool:
         return self.before.counts and self.after.counts
-
-    @property
-    def is_known(self) -> bool:
-        """Whether there are turns enough to tell a change from chance, five before and after."""
-        turns = self.before.turns, self.after.turns
-        return 2 / comb(sum(turns), turns[0]) <= CHANCE
 
     @property
     def is_noise(self) -> bool:
@@ -93,14 +88,19 @@ def compare(a: files.PathLike, b: files.PathLike) -> list[Change]:
 def _change(pair: Pair, case: list[Pair]) -> Change:
     others = [other for other in case
               if all(row.counts and not row.is_ours for row in other)]  # fmt: skip
+    drift = median([_faster(other) for other in others] or [1.0])
     before, after = (_beside(row, others, k) for k, row in enumerate(pair))
-    ratio = float(np.quantile(after, 0.75) / np.quantile(before, 0.75))
-    drift = pair[1].samples_per_second / pair[0].samples_per_second / ratio if others else 1.0
-    return Change(*pair, ratio, drift, float(mannwhitneyu(before, after, method="exact").pvalue))
+    chance = float(mannwhitneyu(before, after, method="exact").pvalue)
+    least = 2 / comb(len(before) + len(after), len(before))  # of two that do not overlap
+    return Change(*pair, _faster(pair) / drift, drift, chance, least <= CHANCE)
+
+
+def _faster(pair: Pair) -> float:
+    return pair[1].samples_per_second / pair[0].samples_per_second
 
 
 def _beside(row: Row, others: list[Pair], k: int) -> list[float]:
-    """Calls a second in each turn, times how slow the others were in it beside all their turns of
+    """Calls a second in each turn, times how slow the others were in it beside what they took
     before, by the median of them."""
     slow = {turn: [pair[k].times[turn] / pair[0].seconds for pair in others
                    if turn in pair[k].times] for turn in row.times}  # fmt: skip

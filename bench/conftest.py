@@ -1,6 +1,6 @@
 """What the benchmarks share: their options, the machine in the JSON, turns, and the loss check.
 
-pytest bench                      all, in forty minutes; --quick in two
+pytest bench                      all, in an hour; --quick in two minutes
 pytest bench --benchmark-disable  each once on a few rows, untimed: that it runs, and learns
 """
 
@@ -25,8 +25,8 @@ from fastnn.gpu import version
 from fastnn.threads import thread_count
 
 _COMPILED = [job.short() for job in QUICK if job.batch_size >= 100]
-TURNS = {"cpu": 16, "cuda": 7}  # of a contender in a case
-SECONDS = 0.2  # of a turn; a job that takes longer is done once
+TURNS = {"cpu": 16, "cuda": 7}  # of each contender; a GPU is seldom shared
+SECONDS = 0.2  # of timed work in a turn
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -83,8 +83,7 @@ class Ready:
 
     @property
     def rounds(self) -> int:
-        """So many jobs in a turn."""
-        return max(1, min(20, round(SECONDS / self.seconds)))
+        return rounds(self.seconds)
 
 
 class Arena:
@@ -110,7 +109,8 @@ class Arena:
             trainer.train()
             layers = trainer.layers()
             wrong = None if layers is None else error(job, layers)
-            rest()
+            if self.is_timed:
+                rest()
             began = time.perf_counter()
             trainer.train()
             self.ready[job, contender] = Ready(trainer, time.perf_counter() - began, wrong)
@@ -120,10 +120,15 @@ class Arena:
 
 
 def turns(config: pytest.Config) -> range:
-    """Numbers of the turns that contenders may take, which is one where it is quick or untimed."""
+    """Numbers of the turns, which is one where it is quick or untimed."""
     if config.getoption("--quick") or config.getoption("--benchmark-disable"):
         return range(1)
     return range(TURNS[config.getoption("--device")])
+
+
+def rounds(seconds: float) -> int:
+    """So many jobs of such a length are timed in a turn."""
+    return max(1, min(20, round(SECONDS / seconds)))
 
 
 def in_turn(contenders: Iterable[str], turn: int) -> list[str]:

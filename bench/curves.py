@@ -44,7 +44,7 @@ def throughput(rows: Sequence[Row]) -> Figure:
         ax = figure.add_axes((left / WIDTH, bottom / height, width / WIDTH, _PANEL / height))
         _name(ax, _draw(ax, group, styles))
         ax.set_title(title(group[0]), fontsize=PRINT + 1, weight="bold", loc="left")
-    note = ("Training; the turns' lower quartile, bars: all. "
+    note = ("Training; quickest round, bars: slowest turn. "
             "Floor: dense products by BLAS, or traffic of the weights.")  # fmt: skip
     if not all(row.counts for group in networks for row in group):
         note += " Hollow: other loss."
@@ -103,8 +103,7 @@ def _draw(ax: Any, group: list[Row], styles: dict[str, Style]) -> list[End]:
 
 def _points(ax: Any, rows: list[Row], style: Style, **changed: Any) -> None:
     rates = [row.samples_per_second for row in rows]
-    errors = [[rate - row.low for rate, row in zip(rates, rows, strict=True)],
-              [row.high - rate for rate, row in zip(rates, rows, strict=True)]]  # fmt: skip
+    errors = [[rate - row.low for rate, row in zip(rates, rows, strict=True)], [0.0] * len(rows)]
     color, marker, line = style
     look = {"color": color, "marker": marker, "linestyle": line, "markersize": 5, "linewidth": 1.6}
     ax.errorbar([row.batch_size for row in rows], rates, errors, elinewidth=0.9, capsize=2.5,

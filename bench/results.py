@@ -1,9 +1,8 @@
 """Results: what the JSON of a benchmark says, a row for each case and contender.
 
-Contenders take turns, so that each has several benchmarks in a case, of which each tells the
-median of its rounds.  A contender's time is the lower quartile of its turns: whatever else a
-machine does can only slow a turn, and the best of them may be luck.  Its spread is the least to
-the most.
+Contenders take turns, so that each has several benchmarks in a case.  A contender's time is that of
+its quickest round: what else a machine does slows the others, by half again and more where cores
+are shared, so that their median says more of the neighbours than of the contender.
 """
 
 import json
@@ -37,7 +36,7 @@ class Row:
     batch_size: int
     contender: str
     samples: int  # in a call
-    times: Mapping[int, float]  # seconds of a call, by turn
+    times: Mapping[int, float]  # seconds of the quickest call of each turn
     counts: bool  # its loss is the reference's; otherwise it is in no ratio
     floor: float | None  # samples/s that no dense training by BLAS exceeds
 
@@ -47,8 +46,8 @@ class Row:
 
     @property
     def seconds(self) -> float:
-        """Of a call: the lower quartile of the turns."""
-        return float(np.quantile(list(self.times.values()), 0.25))
+        """Of the quickest call."""
+        return min(self.times.values())
 
     @property
     def samples_per_second(self) -> float:
@@ -58,11 +57,6 @@ class Row:
     def low(self) -> float:
         """samples/s of the slowest turn."""
         return self.samples / max(self.times.values())
-
-    @property
-    def high(self) -> float:
-        """samples/s of the quickest turn."""
-        return self.samples / min(self.times.values())
 
     @property
     def share_of_floor(self) -> float | None:
@@ -137,20 +131,22 @@ def ratio(rows: Iterable[Row], peer: str | None = None) -> float | None:
     return ours.samples_per_second / theirs.samples_per_second if ours and theirs else None
 
 
-def standard_error(rows: Iterable[Row], peer: str | None = None) -> float | None:
-    """Of the ratio, as a share of it; None where not both took two turns.
+def standard_error(rows: Iterable[Row]) -> float | None:
+    """Of the ratio to the best peer, as a share of it; None where they have no two turns in common.
 
     By the bootstrap (Efron 1979): the spread of the ratios that come of as many turns, drawn anew
-    from those that both took.
+    from those that both took.  Of least times it is rough, two thirds of what it should be to half
+    again as much, and what differs from process to process is not in it.
     """
-    ours, theirs = _rivals(rows, peer)
-    shared = sorted(ours.times.keys() & theirs.times.keys()) if ours and theirs else []
-    if not ours or not theirs or len(shared) < 2:
+    ours, theirs = _rivals(rows, None)
+    if not ours or not theirs:
+        return None
+    shared = sorted(ours.times.keys() & theirs.times.keys())
+    if len(shared) < 2:
         return None
     drawn = np.random.default_rng(0).integers(len(shared), size=(1000, len(shared)))
     x, y = (
-        np.quantile(np.array([row.times[turn] for turn in shared])[drawn], 0.25, axis=1)
-        for row in (theirs, ours)
+        np.array([row.times[turn] for turn in shared])[drawn].min(axis=1) for row in (theirs, ours)
     )
     return float(np.std(x / y) / np.mean(x / y))
 
@@ -172,7 +168,7 @@ def machine(path: files.PathLike) -> str:
         _processor(info),
         _told("{} cores", info.get("cores")),
         _told("{} threads", info.get("threads")),
-        _told("{}", info.get("blas")),
+        *(f"{name} with {count}" for name, count in (info.get("blas") or {}).items()),
         _told("copies at {}", _copies(info.get("copies") or {})),
         _told("{}", info.get("gpu")),
         _told("driver {}", info.get("driver")),
@@ -197,7 +193,7 @@ def _load(path: files.PathLike) -> dict[str, Any]:
         raise DataError(f"{path} has no 'machine_info' or no 'benchmarks', need what "
                         "pytest --benchmark-json writes")  # fmt: skip
     tables = {"commit_info": commit, "versions": info.get("versions") or {},
-              "copies": info.get("copies") or {}}  # fmt: skip
+              "copies": info.get("copies") or {}, "blas": info.get("blas") or {}}  # fmt: skip
     for key, value in tables.items():
         if not isinstance(value, dict):
             raise DataError(f"{path} has {key} {value!r}, need an object")
@@ -216,7 +212,7 @@ def _one(benchmark: Any, where: str) -> Row:
     whole = kind in ("training", "inference")  # of a kernel or a start not all has a meaning
     samples = _field(extra, "samples", int, where, None if whole else 1) or 1
     traffic = extra.get("traffic_seconds")
-    seconds = _positive(stats, "median", where)
+    seconds = _positive(stats, "min", where)
     return Row(
         kind=kind, contender=contender, samples=samples,
         times={_field(extra, "turn", int, where, 0): seconds},

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from math import floor, log10
 from pathlib import Path
+from statistics import median
 
 from bench.results import KINDS, Row, fastest, machine, rank, ratio, read, standard_error
 from fastnn import files
@@ -17,8 +18,11 @@ from fastnn.errors import DataError, FastnnError
 README = Path(__file__).parent.parent / "README.md"
 COMMITTED = [Path(__file__).parent / "results" / name for name in ("cpu.json", "gpu.json")]
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
-_UNITS = {"classic": ("milliseconds", 1e3), "kernel": ("microseconds a call", 1e6),
-          "start": ("seconds", 1.0)}  # fmt: skip
+_UNITS = {
+    "classic": ("milliseconds", 1e3),
+    "kernel": ("microseconds a call; the reference is its definition, in float64", 1e6),
+    "start": ("seconds", 1.0),
+}
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -137,13 +141,19 @@ def _conditions(path: files.PathLike, rows: list[Row]) -> str:
     if not rows:
         return f"No results. {machine(path)}."
     turns = sorted({row.turns for row in rows if row.kind != "start"} or {1})
-    spread = max(row.high / row.low - 1 for row in rows)
     count = " to ".join(map(str, dict.fromkeys((turns[0], turns[-1]))))
     lines = [f"Measured on {machine(path)}, in {count} turn{'s' * (turns[-1] > 1)}."]
     if turns[-1] > 1:
-        lines.append("A figure is that of the lower quartile of the turns' times, of which the "
-                     f"longest is up to {spread + 1:.1f} times the shortest; ± is a ratio's "
-                     "standard error.")  # fmt: skip
+        middle, worst = (
+            median(figure(row.times.values()) / row.seconds for row in rows)
+            for figure in (median, max)
+        )
+        lines.append("A figure is that of a contender's quickest round in all its turns; that of "
+                     f"the median turn takes usually {middle:.2f} times as long, of the worst "
+                     f"{worst:.2f} times.")  # fmt: skip
+    if turns[-1] > 1 and any(row.is_peer for row in rows):
+        lines.append("± is a ratio's standard error over these turns, roughly; another process "
+                     "may differ by more.")  # fmt: skip
     if any(row.floor for row in rows):
         lines.append("In brackets the share of the floor, which is the longer of two times: of the "
                      "dense matrix products by NumPy's BLAS, and of reading and writing all "

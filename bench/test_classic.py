@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 
 from bench.cases import rows_of
-from bench.conftest import in_turn, rest, turns
+from bench.conftest import in_turn, rest, rounds, turns
 from fastnn.classic import IrisNetwork, NeuralNetwork, Neuron, Perceptron
 from fastnn.datasets import load_iris, one_hot, scale_minmax
 
 Array = np.ndarray[Any, Any]
 Work = Callable[[], Any]
 CORNERS, XOR = np.array([[1, 1], [1, 0], [0, 1], [0, 0]]), [0, 1, 1, 0]
-SECONDS = 0.2  # of a contender's turn
 
 
 class TextbookPerceptron:
@@ -183,7 +182,7 @@ def test_classic(
     began = time.perf_counter()
     work()
     seconds = time.perf_counter() - began
-    benchmark.pedantic(work, rounds=max(1, min(20, round(SECONDS / seconds))))
+    benchmark.pedantic(work, rounds=rounds(seconds))
 
 
 def _rows_of_784(n: int) -> tuple[Array, Array]:

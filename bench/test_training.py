@@ -37,6 +37,7 @@ def test_training(
         loss_error=ready.loss_error, counts=ready.counts, traffic_seconds=arena.traffic.get(job),
     )  # fmt: skip
     rest()
+    # A job that is timed once takes 0.13 s and more, and warms up within itself.
     benchmark.pedantic(trainer.train, rounds=ready.rounds, warmup_rounds=min(1, ready.rounds - 1))
 
     assert ready.counts or is_timed, f"another loss than the reference's: {ready.loss_error:.1e}"

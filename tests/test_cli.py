@@ -607,7 +607,7 @@ def test_benchmarks_without_their_harness_are_refused(
     fastnn_command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "pytest_benchmark", None)
-    monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("it takes forty minutes"))
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("it takes an hour"))
 
     answer = fastnn_command("bench", "--out", tmp_path / "out")
 

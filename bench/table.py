@@ -142,14 +142,16 @@ def _conditions(path: files.PathLike, rows: list[Row]) -> str:
         return f"No results. {machine(path)}."
     turns = sorted({row.turns for row in rows if row.kind != "start"} or {1})
     count = " to ".join(map(str, dict.fromkeys((turns[0], turns[-1]))))
-    lines = [f"Measured on {machine(path)}, in {count} turn{'s' * (turns[-1] > 1)}."]
+    lines = [
+        f"Measured on {machine(path)}, in {count} turn{'s' * (turns[-1] > 1)} of one call or more."
+    ]
     if turns[-1] > 1:
         middle, worst = (
             median(figure(row.times.values()) / row.seconds for row in rows)
             for figure in (median, max)
         )
-        lines.append("A figure is that of a contender's quickest round in all its turns; that of "
-                     f"the median turn takes usually {middle:.2f} times as long, of the worst "
+        lines.append("A figure is that of the quickest call of all; the quickest of the median "
+                     f"turn usually takes {middle:.2f} times as long, of the worst turn "
                      f"{worst:.2f} times.")  # fmt: skip
     if turns[-1] > 1 and any(row.is_peer for row in rows):
         lines.append("± is a ratio's standard error over these turns, roughly; another process "
@@ -158,7 +160,7 @@ def _conditions(path: files.PathLike, rows: list[Row]) -> str:
         lines.append("In brackets the share of the floor, which is the longer of two times: of the "
                      "dense matrix products by NumPy's BLAS, and of reading and writing all "
                      "weights once a step; above 100 % is what leaves zeros or writes out, or has "
-                     "a better BLAS.")  # fmt: skip
+                     "quicker products than NumPy, as is easy on small batches.")  # fmt: skip
     if not all(row.counts for row in rows):
         lines.append("A figure that is struck out belongs to a training that came to another "
                      "loss, and is in no ratio.")  # fmt: skip

@@ -193,7 +193,7 @@ def test_the_table_has_contenders_down_and_batch_sizes_across(three: Path) -> No
         "| BLAS alone | 4,000 (100 %) | - |",
         "| fastnn / best peer | 4.00 | 0.500 |",
     ]
-    assert lines[-1].startswith(f"Measured on {machine(three)}, in 1 turn.")
+    assert lines[-1].startswith(f"Measured on {machine(three)}, in 1 turn of one call or more.")
 
 
 def test_a_ratio_is_tabled_with_its_standard_error(write: Any) -> None:
@@ -208,7 +208,7 @@ def test_a_ratio_is_tabled_with_its_standard_error(write: Any) -> None:
         write(timed("fastnn", 1.0, 1.0), timed("NumPy loop", 2.0, 2.0))
     )
     assert "± is a ratio's standard error" in text
-    assert "median turn takes usually 1.10 times as long, of the worst 1.25 times" in text
+    assert "median turn usually takes 1.10 times as long, of the worst turn 1.25 times" in text
 
 
 def test_the_standard_error_is_how_far_ratios_of_so_many_turns_lie_apart(write: Any) -> None:

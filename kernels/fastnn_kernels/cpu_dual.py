@@ -14,7 +14,7 @@ import numpy as np
 from fastnn_kernels import simd, simd_sparse
 from fastnn_kernels.barrier import wait
 from fastnn_kernels.calls import call, matrix, vector
-from fastnn_kernels.cpu_products import copy_row
+from fastnn_kernels.cpu_products import gather
 from fastnn_kernels.cpu_softmax import softmax_cross_entropy
 from fastnn_kernels.cpu_training import LABELS, LOGITS, integers
 from fastnn_kernels.cpu_wide import CHUNK
@@ -65,9 +65,8 @@ def train_samples(
 @inner
 def _gather(S, job, part, X, rows):
     """X, T, Z and G of a chunk."""
-    numbers, d, row, vectors = vector(X, 0, X.size), part.d, part.X_row, CHUNK // simd.lanes(S)
-    for s in range(rows.size):
-        copy_row(numbers, rows[s] * d, d, S, part.X + s * row, row)
+    d, row, vectors = part.d, part.X_row, CHUNK // simd.lanes(S)
+    gather(vector(X, 0, X.size), d, rows, S, part.X, row)
     call(job.transpose, (S, CHUNK, row, part.X, row, part.T, CHUNK))
     call(job.multiply, (S, rows.size, part.width, d, part.X, row, 1, part.W, part.row,
                         part.Z, part.row, part.b, 0))  # fmt: skip

@@ -9,6 +9,9 @@ from typing import Any
 from fastnn_kernels import simd, simd_sparse, simd_tiles
 from fastnn_kernels.jit import inner, jit
 
+AHEAD = 3  # In an order of chance rows come from memory: each is asked for so many rows before.
+LINE = 64  # bytes of a cache
+
 
 def _strip(vectors: int) -> Any:
     """The product for so many vectors of columns, as many rows at a time as registers hold."""
@@ -72,11 +75,28 @@ def copy_row(A, a, size, C, c, width):
 
 
 @inner
-def ask_for_row(starts, columns, values, row):
-    """In an order of chance the next row comes from memory."""
-    for q in range(starts[row], starts[row + 1], 16):
-        simd.prefetch(columns, q)
-        simd.prefetch(values, q)
+def gather(A, d, order, C, c, width):
+    """C[c] (rows, width) = the rows `order` of A (., d), and zeros, in whole vectors."""
+    for r in range(order.size):
+        if r + AHEAD < order.size:
+            ask(A, order[r + AHEAD] * d, (order[r + AHEAD] + 1) * d)
+        copy_row(A, order[r] * d, d, C, c + r * width, width)
+
+
+@inner
+def ask_ahead(starts, columns, values, order, r):
+    """For the sparse row that comes AHEAD rows after order[r], if there is one."""
+    if r + AHEAD < order.size:
+        row = order[r + AHEAD]
+        ask(columns, starts[row], starts[row + 1])
+        ask(values, starts[row], starts[row + 1])
+
+
+@inner
+def ask(array, first, end):
+    """For the cache lines of array[first:end]."""
+    for place in range(first, end, LINE // array.itemsize):
+        simd.prefetch(array, place)
 
 
 _sparse = {n: (simd_sparse.tile(n, 1), simd_sparse.update(n)) for n in (4, 2, 1)}
@@ -90,8 +110,7 @@ def sparse_product(S, starts, columns, values, order, width, b, b_row, c, c_row,
     for r in range(order.size):
         first, end = starts[order[r]], starts[order[r] + 1]
         j, j_end, row = 0, width * lanes, c + r * c_row
-        if r + 1 < order.size:
-            ask_for_row(starts, columns, values, order[r + 1])
+        ask_ahead(starts, columns, values, order, r)
         while j + 4 * lanes <= j_end:
             _multiply_4(S, columns, values, first, end, b + j, b_row, row + j, i + j)
             j += 4 * lanes

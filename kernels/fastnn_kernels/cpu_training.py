@@ -18,7 +18,7 @@ import numpy as np
 from fastnn_kernels import scalars, simd
 from fastnn_kernels.barrier import wait
 from fastnn_kernels.calls import call, matrix, vector
-from fastnn_kernels.cpu_products import copy_row
+from fastnn_kernels.cpu_products import gather
 from fastnn_kernels.cpu_softmax import softmax_cross_entropy
 from fastnn_kernels.jit import inner, jit
 
@@ -121,10 +121,9 @@ def _first_forward(S, job, layer, part, X, starts, columns, values, rows, turn):
         call(job.multiply_sparse, (S, starts, columns, values, rows, part.width,
                                    part.W, part.W_row, z, layer.width, b))  # fmt: skip
         return
-    numbers, d = vector(X, 0, X.size), layer.d
-    for r in range(rows.size):
-        copy_row(numbers, rows[r] * d, d, S, part.X + r * d, d)
-    call(job.multiply, (S, rows.size, part.width, layer.d, part.X, layer.d, 1,
+    d = layer.d
+    gather(vector(X, 0, X.size), d, rows, S, part.X, d)
+    call(job.multiply, (S, rows.size, part.width, d, part.X, d, 1,
                         part.W, part.W_row, z, layer.width, b, 0))  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from fastnn_kernels import simd, simd_sparse, simd_tiles
-from fastnn_kernels.cpu_products import ask_for_row
+from fastnn_kernels.cpu_products import ask_ahead
 from fastnn_kernels.jit import jit
 
 CHUNK = 16  # samples of the dual form: more are fewer passes over W, and longer corrections
@@ -61,8 +61,7 @@ def sparse_product(width: int) -> Any:
         rest = first * simd.lanes(S)
         for r in range(order.size):
             q, end, row = starts[order[r]], starts[order[r] + 1], c + r * c_row
-            if r + 1 < order.size:
-                ask_for_row(starts, columns, values, order[r + 1])
+            ask_ahead(starts, columns, values, order, r)
             of_first(S, columns, values, q, end, b, b_row, row, i)
             if width > first:
                 of_rest(S, columns, values, q, end, b + rest, b_row, row + rest, i + rest)

@@ -19,11 +19,13 @@ from bench.cases import QUICK, Job
 from bench.contenders import Contender, load, missing
 from bench.contenders.limit import CACHED, LARGE, copy_bandwidth, traffic_seconds
 from bench.gpu.machine import PACKAGES, commit, processor
+from bench.memory import keep_memory
 from bench.reference import TOLERANCE, error
 from bench.threads import set_threads
 from fastnn.gpu import version
 from fastnn.threads import thread_count
 
+_KEEPS_MEMORY = pytest.StashKey[bool]()
 _COMPILED = [job.short() for job in QUICK if job.batch_size >= 100]
 TURNS = {"cpu": 16, "cuda": 7}  # of each contender; a GPU is seldom shared
 SECONDS = 0.2  # of timed work in a turn
@@ -45,6 +47,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore")  # of the peers' own code
     set_threads(config.getoption("--threads"))
+    config.stash[_KEEPS_MEMORY] = keep_memory()
 
 
 def pytest_benchmark_update_machine_info(
@@ -57,6 +60,7 @@ def pytest_benchmark_update_machine_info(
         versions={"fastnn": fastnn.__version__, "python": platform.python_version()}
         | {name: found for name in PACKAGES if (found := version(name))},
         precision="float32, products in full float32",
+        memory="kept by the process" if config.stash[_KEEPS_MEMORY] else "given back",
         copies={f"{size >> 20} MB": copy_bandwidth(size) for size in (CACHED, LARGE)},  # bytes/s
         data="MNIST" if os.environ.get("FASTNN_DATA") else "iris and digits alone",
     )  # fmt: skip

@@ -173,6 +173,7 @@ def machine(path: files.PathLike) -> str:
         _told("{}", info.get("gpu")),
         _told("driver {}", info.get("driver")),
         _told("{}", info.get("precision")),
+        _told("memory {}", info.get("memory")),
         _told("data: {}", info.get("data")),
         ", ".join(f"{name} {version}" for name, version in versions.items() if version),
         _told("commit {}", revision[:7]) + " with changes" * (commit.get("dirty") is True),

@@ -3,15 +3,16 @@
 python -m bench.again A.json B.json
 """
 
-import sys
+import argparse
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from statistics import median
 
+from bench.command import run
 from bench.compare import case_name
 from bench.results import KINDS, Row, ratio, read
 from fastnn import files
-from fastnn.errors import DataError, FastnnError
+from fastnn.errors import DataError
 
 NEAR = 1.15  # what two ratios that agree differ by at most
 BEST = "the best peer"
@@ -19,12 +20,11 @@ Ratios = dict[tuple[str, str, str, int], float]  # by kind, case, peer and sampl
 
 
 def main(arguments: Sequence[str]) -> None:
-    if len(arguments) != 2:
-        raise SystemExit("usage: python -m bench.again A.json B.json")
-    try:
-        print("\n".join(lines(*arguments)))
-    except (FastnnError, OSError) as error:
-        raise SystemExit(str(error)) from error
+    parser = argparse.ArgumentParser("python -m bench.again")
+    parser.add_argument("a", metavar="A.json")
+    parser.add_argument("b", metavar="B.json")
+    args = parser.parse_args(arguments)
+    print("\n".join(lines(args.a, args.b)))
 
 
 def lines(a: files.PathLike, b: files.PathLike) -> Iterator[str]:
@@ -70,4 +70,4 @@ def ratios(path: files.PathLike) -> Ratios:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run(main)

@@ -8,7 +8,7 @@ chance, the test of Mann and Whitney (1947) says of the turns before and after, 
 others were in it.  It does not see what differs from process to process, which is mostly small.
 """
 
-import sys
+import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import comb, log
@@ -16,10 +16,10 @@ from statistics import median
 
 from scipy.stats import mannwhitneyu
 
+from bench.command import run
 from bench.results import Row, machine, read
 from bench.table import number
 from fastnn import files
-from fastnn.errors import FastnnError
 
 CHANCE = 0.01  # probability from which on a change may be chance
 SMALL = 1.05  # factors below are what processes of one commit differ by
@@ -63,12 +63,11 @@ class Change:
 
 
 def main(arguments: Sequence[str]) -> None:
-    if len(arguments) != 2:
-        raise SystemExit("usage: python -m bench.compare A.json B.json")
-    try:
-        print("\n".join(lines(*arguments)))
-    except (FastnnError, OSError) as error:
-        raise SystemExit(str(error)) from error
+    parser = argparse.ArgumentParser("python -m bench.compare")
+    parser.add_argument("a", metavar="A.json")
+    parser.add_argument("b", metavar="B.json")
+    args = parser.parse_args(arguments)
+    print("\n".join(lines(args.a, args.b)))
 
 
 def compare(a: files.PathLike, b: files.PathLike) -> list[Change]:
@@ -154,4 +153,4 @@ def case_name(row: Row) -> str:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run(main)

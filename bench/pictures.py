@@ -5,25 +5,22 @@
 writes RESULT-throughput.png and RESULT-ratios.png beside each.
 """
 
-import sys
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 from bench.bars import ratios
+from bench.command import run
 from bench.curves import throughput
 from bench.results import read
-from fastnn.errors import FastnnError
 from fastnn.plots import save
 
 
 def main(arguments: Sequence[str]) -> None:
-    if not arguments:
-        raise SystemExit("usage: python -m bench.pictures RESULT.json ...")
-    try:
-        for path in map(Path, arguments):
-            draw(path)
-    except (FastnnError, OSError) as error:
-        raise SystemExit(str(error)) from error
+    parser = argparse.ArgumentParser("python -m bench.pictures")
+    parser.add_argument("files", nargs="+", type=Path, metavar="RESULT.json")
+    for path in parser.parse_args(arguments).files:
+        draw(path)
 
 
 def draw(path: Path) -> None:
@@ -34,4 +31,4 @@ def draw(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run(main)

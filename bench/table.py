@@ -4,16 +4,17 @@ python -m bench.table RESULT.json
 python -m bench.table --readme         what stands between the README's two marks
 """
 
-import sys
+import argparse
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from math import floor, log10
 from pathlib import Path
 from statistics import median
 
+from bench.command import run
 from bench.results import KINDS, Row, fastest, machine, rank, ratio, read, standard_error
 from fastnn import files
-from fastnn.errors import DataError, FastnnError
+from fastnn.errors import DataError
 
 README = Path(__file__).parent.parent / "README.md"
 COMMITTED = [Path(__file__).parent / "results" / name for name in ("cpu.json", "gpu.json")]
@@ -26,15 +27,15 @@ _UNITS = {
 
 
 def main(arguments: Sequence[str]) -> None:
-    if len(arguments) != 1:
-        raise SystemExit("usage: python -m bench.table RESULT.json | --readme")
-    try:
-        if arguments[0] != "--readme":
-            print(markdown(arguments[0]))
-        else:
-            files.replace(README, rewritten(README.read_text("utf-8"), COMMITTED).encode())
-    except (FastnnError, OSError) as error:
-        raise SystemExit(str(error)) from error
+    parser = argparse.ArgumentParser("python -m bench.table")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("file", nargs="?", metavar="RESULT.json")
+    what.add_argument("--readme", action="store_true", help="rewrite the README's tables")
+    args = parser.parse_args(arguments)
+    if args.readme:
+        files.replace(README, rewritten(README.read_text("utf-8"), COMMITTED).encode())
+    else:
+        print(markdown(args.file))
 
 
 def markdown(path: files.PathLike, kinds: Sequence[str] = KINDS) -> str:
@@ -168,4 +169,4 @@ def _conditions(path: files.PathLike, rows: list[Row]) -> str:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run(main)

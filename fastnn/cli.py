@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 74
     except (FastnnError, OSError, MemoryError) as error:
         _complain(str(error) or type(error).__name__)
-        return _exit_code(error)
+        return exit_code(error)
     except KeyboardInterrupt:
         _complain("interrupted")
         return 130
@@ -53,7 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(end.code or 0)
 
 
-def _exit_code(error: Exception) -> int:
+def exit_code(error: Exception) -> int:
+    """For what FastnnError, OSError or MemoryError says."""
     if isinstance(error, DataError | CheckpointError):
         return 65
     if isinstance(error, DeviceError) and not isinstance(error, MemoryError):

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import sys
 from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import again, compare, table
+from bench import again, command, compare, table
 from bench.results import LIMIT, fastest, machine, ratio, read, standard_error
 from fastnn.errors import DataError
 
@@ -412,14 +413,24 @@ def test_the_comparison_tells_what_fastnn_changed_beyond_noise(write: Any) -> No
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("module", [compare, table])
-def test_commands_say_what_they_need_and_what_is_wrong(module: Any, tmp_path: Path) -> None:
-    missing = str(tmp_path / "missing.json")
+@pytest.mark.parametrize("module", [again, compare, table])
+def test_commands_say_what_they_need_and_what_is_wrong(
+    module: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    count = 2 if module in (again, compare) else 1
+    broken = tmp_path / "broken.json"
+    broken.write_text("not JSON")
 
-    with pytest.raises(SystemExit, match="usage: "):
-        module.main([])
-    with pytest.raises(SystemExit, match="No such file"):
-        module.main([missing, missing] if module is compare else [missing])
+    for words, code, complaint in (
+        ([], 2, "usage: python -m bench."),
+        ([str(tmp_path / "missing.json")] * count, 74, "No such file"),
+        ([str(broken)] * count, 65, "broken.json is not JSON"),
+    ):
+        monkeypatch.setattr(sys, "argv", ["command", *words])
+        with pytest.raises(SystemExit) as end:
+            command.run(module.main)
+        assert end.value.code == code
+        assert complaint in capsys.readouterr().err
 
 
 def test_two_runs_agree_where_their_ratios_do(write: Any) -> None:
@@ -441,13 +452,6 @@ def test_two_runs_agree_where_their_ratios_do(write: Any) -> None:
         "",
         "only in A: 1, only in B: 1",
     ]
-
-
-def test_again_says_what_it_needs(write: Any, tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match="usage"):
-        again.main(["a.json"])
-    with pytest.raises(SystemExit, match="missing"):
-        again.main([str(write(timed("fastnn", 1.0))), str(tmp_path / "missing.json")])
 
 
 def test_other_samples_are_another_job(write: Any) -> None:

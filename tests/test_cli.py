@@ -616,6 +616,13 @@ def test_benchmarks_without_their_harness_are_refused(
     assert os.listdir(tmp_path) == []
 
 
+def test_results_that_are_none_are_not_compared(fastnn_command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "results.json"
+    file.write_text("not JSON")
+
+    assert fastnn_command("bench", "--compare", file, file).code == 65
+
+
 def test_help_names_the_commands(fastnn_command: Command) -> None:
     answer = fastnn_command("--help")
 

@@ -3,12 +3,11 @@
 python -m bench.again A.json B.json
 """
 
-import argparse
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from statistics import median
 
-from bench.command import run
+from bench.command import run, two_files
 from bench.compare import case_name
 from bench.results import KINDS, Row, ratio, read
 from fastnn import files
@@ -20,11 +19,7 @@ Ratios = dict[tuple[str, str, str, int], float]  # by kind, case, peer and sampl
 
 
 def main(arguments: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser("python -m bench.again")
-    parser.add_argument("a", metavar="A.json")
-    parser.add_argument("b", metavar="B.json")
-    args = parser.parse_args(arguments)
-    print("\n".join(lines(args.a, args.b)))
+    print("\n".join(lines(*two_files("again", arguments))))
 
 
 def lines(a: files.PathLike, b: files.PathLike) -> Iterator[str]:

@@ -1,5 +1,6 @@
-"""Command: how `python -m bench.NAME` says what is wrong, with fastnn's exit codes."""
+"""Command: what the commands that read results have in common."""
 
+import argparse
 import sys
 from collections.abc import Callable, Sequence
 
@@ -8,9 +9,18 @@ from fastnn.errors import FastnnError
 
 
 def run(main: Callable[[Sequence[str]], None]) -> None:
-    """main(what the command line has), which may raise what files raise."""
+    """main(words of the command line); what it raises is told, with fastnn's exit codes."""
     try:
         main(sys.argv[1:])
-    except (FastnnError, OSError) as error:
-        print(error, file=sys.stderr)
+    except (FastnnError, OSError, MemoryError) as error:
+        print(str(error) or type(error).__name__, file=sys.stderr)
         sys.exit(exit_code(error))
+
+
+def two_files(name: str, arguments: Sequence[str]) -> tuple[str, str]:
+    """Those that `python -m bench.NAME A.json B.json` names."""
+    parser = argparse.ArgumentParser(f"python -m bench.{name}")
+    parser.add_argument("a", metavar="A.json")
+    parser.add_argument("b", metavar="B.json")
+    args = parser.parse_args(arguments)
+    return args.a, args.b

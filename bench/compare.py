@@ -8,7 +8,6 @@ chance, the test of Mann and Whitney (1947) says of the turns before and after, 
 others were in it.  It does not see what differs from process to process, which is mostly small.
 """
 
-import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import comb, log
@@ -16,7 +15,7 @@ from statistics import median
 
 from scipy.stats import mannwhitneyu
 
-from bench.command import run
+from bench.command import run, two_files
 from bench.results import Row, machine, read
 from bench.table import number
 from fastnn import files
@@ -63,11 +62,7 @@ class Change:
 
 
 def main(arguments: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser("python -m bench.compare")
-    parser.add_argument("a", metavar="A.json")
-    parser.add_argument("b", metavar="B.json")
-    args = parser.parse_args(arguments)
-    print("\n".join(lines(args.a, args.b)))
+    print("\n".join(lines(*two_files("compare", arguments))))
 
 
 def compare(a: files.PathLike, b: files.PathLike) -> list[Change]:

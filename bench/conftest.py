@@ -60,7 +60,7 @@ def pytest_benchmark_update_machine_info(
         versions={"fastnn": fastnn.__version__, "python": platform.python_version()}
         | {name: found for name in PACKAGES if (found := version(name))},
         precision="float32, products in full float32",
-        memory="kept by the process" if config.stash[_KEEPS_MEMORY] else "given back",
+        memory="kept by the process" if config.stash[_KEEPS_MEMORY] else "left to the C library",
         copies={f"{size >> 20} MB": copy_bandwidth(size) for size in (CACHED, LARGE)},  # bytes/s
         data="MNIST" if os.environ.get("FASTNN_DATA") else "iris and digits alone",
     )  # fmt: skip

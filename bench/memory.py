@@ -1,13 +1,13 @@
-"""Memory: what a library gives back stays with the process, for all libraries alike."""
+"""Memory: what a library gives back stays with the process."""
 
 import ctypes
 import platform
 
-_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4  # parameters of glibc's mallopt
+_TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # parameters of glibc's mallopt
 
 
 def keep_memory() -> bool:
-    """Whether the C library could be told; glibc can.
+    """Whether the C library could be told; glibc can, but for more than 64 MB in other threads.
 
     By itself it asks the system for large arrays anew, or does not, by what the process gave back
     before.  Pages that are new cost a fault each, in a virtual machine a long one at times: of
@@ -17,5 +17,5 @@ def keep_memory() -> bool:
     if platform.libc_ver()[0] != "glibc":
         return False
     mallopt = ctypes.CDLL(None).mallopt
-    settings = {_MMAP_MAX: 0, _TRIM_THRESHOLD: 2**31 - 1, _TOP_PAD: 2**26}
+    settings = {_MMAP_MAX: 0, _TRIM_THRESHOLD: -1}
     return all(mallopt(parameter, value) for parameter, value in settings.items())

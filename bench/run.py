@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from bench import pictures, table
+from fastnn.cli import exit_code
 from fastnn.errors import FastnnError
 
 ROOT = Path(__file__).parent.parent
@@ -51,8 +52,8 @@ class Bar:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The exit code of pytest, or 1 where there is nothing to show."""
-    parser = argparse.ArgumentParser()
+    """The exit code of pytest, or fastnn's for results that cannot be shown."""
+    parser = argparse.ArgumentParser("python -m bench.run")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--workload")
@@ -79,7 +80,7 @@ def main(arguments: Sequence[str]) -> int:
         print(tables)
     except (FastnnError, OSError) as error:
         print(f"bench: {error}", file=sys.stderr)
-        return int(code) or 1
+        return int(code) or exit_code(error)
     return int(code)
 
 

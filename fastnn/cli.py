@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def exit_code(error: Exception) -> int:
-    """For what FastnnError, OSError or MemoryError says."""
+    """65, 69, 74, 75 or 2, as above, for a FastnnError, OSError or MemoryError."""
     if isinstance(error, DataError | CheckpointError):
         return 65
     if isinstance(error, DeviceError) and not isinstance(error, MemoryError):

@@ -27,11 +27,14 @@ assert keep_memory()
 faults()
 print(by_itself, faults())
 """
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment = {name: value for name, value in os.environ.items()
+                   if not name.startswith(("MALLOC_", "GLIBC_", "LD_"))}  # fmt: skip
+    environment["PYTHONPATH"] = os.pathsep.join(sys.path)
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
                           env=environment, check=True)  # fmt: skip
 
     by_itself, kept = map(int, done.stdout.split())
-    assert by_itself > 30  # pages of 2 MB, or as many more smaller ones
-    assert kept < 10
+    if not by_itself:
+        pytest.skip("this system counts no page faults")
+    assert kept < by_itself / 3  # as many as 49 pages of 2 MB have, or more smaller ones

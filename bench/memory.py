@@ -12,7 +12,7 @@ def keep_memory() -> bool:
     By itself it asks the system for large arrays anew, or does not, by what the process gave back
     before.  Pages that are new cost a fault each, in a virtual machine a long one at times: of
     784-50-100-10 by batches of 8,192, PyTorch's took 31,000 in a job, a fifth of it, and what
-    fastnn does before its first step 14 ms in one minute and 50 to 100 ms in another.
+    fastnn does before its first step 14 ms in one minute and 30 to 85 ms in another.
     """
     if platform.libc_ver()[0] != "glibc":
         return False

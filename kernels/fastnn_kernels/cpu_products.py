@@ -10,7 +10,7 @@ from fastnn_kernels import simd, simd_sparse, simd_tiles
 from fastnn_kernels.jit import inner, jit
 
 AHEAD = 3  # In an order of chance rows come from memory: each is asked for so many rows before.
-LINE = 64  # bytes of a cache
+VECTORS = 64 // simd.BYTES  # in a line of the caches
 
 
 def _strip(vectors: int) -> Any:
@@ -78,24 +78,29 @@ def copy_row(A, a, size, C, c, width):
 def gather(A, d, order, C, c, width):
     """C[c] (rows, width) = the rows `order` of A (., d), and zeros, in whole vectors."""
     for r in range(order.size):
-        if r + AHEAD < order.size:
-            ask(A, order[r + AHEAD] * d, (order[r + AHEAD] + 1) * d)
+        for k in _ahead(r, order.size):
+            ask(A, order[k] * d, (order[k] + 1) * d)
         copy_row(A, order[r] * d, d, C, c + r * width, width)
 
 
 @inner
 def ask_ahead(starts, columns, values, order, r):
-    """For the sparse row that comes AHEAD rows after order[r], if there is one."""
-    if r + AHEAD < order.size:
-        row = order[r + AHEAD]
-        ask(columns, starts[row], starts[row + 1])
-        ask(values, starts[row], starts[row + 1])
+    """For the sparse rows after order[r] whose time it is."""
+    for k in _ahead(r, order.size):
+        ask(columns, starts[order[k]], starts[order[k] + 1])
+        ask(values, starts[order[k]], starts[order[k] + 1])
+
+
+@inner
+def _ahead(r, rows):
+    """Which rows to ask for at row r: the one that comes AHEAD later, and first those before it."""
+    return range(r + AHEAD if r else 1, min(r + AHEAD + 1, rows))
 
 
 @inner
 def ask(array, first, end):
-    """For the cache lines of array[first:end]."""
-    for place in range(first, end, LINE // array.itemsize):
+    """For the cache lines of array[first:end], but for the end where they begin within a line."""
+    for place in range(first, end, VECTORS * simd.lanes(array)):
         simd.prefetch(array, place)
 
 

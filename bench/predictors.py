@@ -4,6 +4,7 @@ make(sizes, activation, layers) gives one for a trained network's layers.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,23 +18,13 @@ Predictor = Callable[[Array], Array]
 
 
 def of_fused(activation: str, layers: Layers) -> Predictor:
-    """`predict`, with all that it checks."""
     net = _net(activation, layers)
     planned(net, net.output).compile()
-    return net.predict
+    return partial(net.predict, execution="fused")
 
 
 def of_layers(activation: str, layers: Layers) -> Predictor:
-    """What `predict` does where nothing is compiled, but for the checks."""
-    net = _net(activation, layers)
-    dense = net.layers(net.output)
-
-    def predict(X: Array) -> Array:
-        for layer in dense:
-            X = layer(X)
-        return X
-
-    return predict
+    return partial(_net(activation, layers).predict, execution="layers")
 
 
 def _net(activation: str, layers: Layers) -> fastnn.MLP:

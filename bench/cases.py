@@ -136,7 +136,14 @@ JOBS = [
     *_mnist((784, 50, 100, 10), "sigmoid", {10: STEPS[10], 100: STEPS[100]}, "mnist-dense"),
     *_mnist((784, 512, 512, 10), "relu", STEPS_OF_MANY_WEIGHTS),
 ]  # fmt: skip
-QUICK = [
-    job.quarter() for job in JOBS
-    if job.sizes in ((4, 5, 3), (64, 32, 10), (784, 200, 10)) and job.batch_size in (1, 100, 120)
-]  # fmt: skip
+QUICK = {
+    "cpu": [
+        job.quarter() for job in JOBS
+        if job.sizes in ((4, 5, 3), (64, 32, 10), (784, 200, 10))
+        and job.batch_size in (1, 100, 120)
+    ],
+    "cuda": [
+        job for job in JOBS
+        if job.sizes in ((784, 200, 10), (784, 512, 512, 10)) and job.batch_size in (1, 100, 8192)
+    ],
+}  # fmt: skip

@@ -1,4 +1,4 @@
-"""What the benchmarks share: their options, the machine in the JSON, turns, and the loss check.
+"""What the benchmarks share: their options, the machine in the JSON, and turns.
 
 pytest bench                      all, in an hour; --quick in two minutes
 pytest bench --benchmark-disable  each once on a few rows, untimed: that it runs, and learns
@@ -9,7 +9,6 @@ import os
 import platform
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -18,15 +17,14 @@ import fastnn
 from bench.cases import QUICK, Job
 from bench.contenders import Contender, load, missing
 from bench.contenders.limit import CACHED, LARGE, copy_bandwidth, traffic_seconds
-from bench.gpu.machine import PACKAGES, commit, processor
+from bench.gpu.machine import PACKAGES, STILL, commit, nvidia_smi, processor
 from bench.memory import keep_memory
-from bench.reference import TOLERANCE, error
 from bench.threads import set_threads
 from fastnn.gpu import version
 from fastnn.threads import thread_count
 
 _KEEPS_MEMORY = pytest.StashKey[bool]()
-_COMPILED = [job.short() for job in QUICK if job.batch_size >= 100]
+_COMPILED = [job.short() for job in QUICK["cpu"] if job.batch_size >= 100]
 TURNS = {"cpu": 16, "cuda": 7}  # of each contender; a GPU is seldom shared
 SECONDS = 0.2  # of timed work in a turn
 
@@ -39,9 +37,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep to a workload."""
-    if workload := config.getoption("--workload"):
-        items[:] = [item for item in items if item.nodeid.partition("[")[2].startswith(workload)]
+    """Keep to a workload, and on a GPU to training: bench/gpu times all else there."""
+    workload, device = config.getoption("--workload") or "", config.getoption("--device")
+    kept: list[pytest.Item] = []
+    left: list[pytest.Item] = []
+    for item in items:
+        is_there = device == "cpu" or item.path.stem == "test_training"
+        is_wanted = is_there and item.nodeid.partition("[")[2].startswith(workload)
+        (kept if is_wanted else left).append(item)
+    config.hook.pytest_deselected(items=left)
+    items[:] = kept
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -62,72 +67,68 @@ def pytest_benchmark_update_machine_info(
         precision="float32, products in full float32",
         memory="kept by the process" if config.stash[_KEEPS_MEMORY] else "left to the C library",
         copies={f"{size >> 20} MB": copy_bandwidth(size) for size in (CACHED, LARGE)},  # bytes/s
-        data="MNIST" if os.environ.get("FASTNN_DATA") else "iris and digits alone",
+        data="iris, digits" + ", MNIST" * bool(os.environ.get("FASTNN_DATA")),
     )  # fmt: skip
+    if config.getoption("--device") == "cuda":
+        gpu = nvidia_smi(STILL)
+        machine_info.update(gpu=gpu["name"], driver=gpu["driver_version"], nvidia_smi=gpu)
 
 
-def pytest_benchmark_update_json(output_json: dict[str, Any]) -> None:
-    """Leave out the times of single rounds, 60 MB of them."""
-    for benchmark in output_json["benchmarks"]:
-        benchmark["stats"].pop("data", None)
-
-
-@dataclass
-class Ready:
-    """A contender that has done one job, and how long and how well."""
-
-    trainer: Contender
-    seconds: float
-    loss_error: float | None
-
-    @property
-    def counts(self) -> bool:
-        """Whether it came to the reference's loss; the limit comes to none."""
-        return self.loss_error is None or self.loss_error <= TOLERANCE
-
-    @property
-    def rounds(self) -> int:
-        return rounds(self.seconds)
+def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
+    """Leave out the times of single rounds, 60 MB of them, unless they are asked for."""
+    if not config.getoption("--benchmark-save-data"):
+        for benchmark in output_json["benchmarks"]:
+            benchmark["stats"].pop("data", None)
 
 
 class Arena:
-    """The contenders of all jobs, each made, warmed up and checked once."""
+    """The contenders of all jobs, each made and warmed up once."""
 
     def __init__(self, is_timed: bool, device: str) -> None:
         self.is_timed, self.device = is_timed, device
         self.traffic: dict[Job, float] = {}  # seconds of a job; known of a CPU, once it is timed
-        self.ready: dict[tuple[Job, str], Ready] = {}
+        self.ready: dict[tuple[Job, str], tuple[Contender, float]] = {}
 
-    def enter(self, job: Job, contender: str) -> Ready:
-        """Skips the test where the contender, named as in bench.contenders, cannot run."""
+    def enter(self, job: Job, contender: str) -> tuple[Contender, float]:
+        """It, and the seconds that a job takes it.
+
+        Skips the test where the contender, named as in bench.contenders, cannot run.
+        """
+        if (job, contender) not in self.ready:
+            self._see_whether_it_can(job, contender)
+            if self.is_timed and self.device == "cpu" and job not in self.traffic:
+                self.traffic[job] = traffic_seconds(job)
+            trainer = load(contender)(job)
+            trainer.train()
+            trainer.begin()
+            if self.is_timed:
+                rest()
+            began = time.perf_counter()
+            trainer.train()
+            self.ready[job, contender] = trainer, time.perf_counter() - began
+            gc.collect()
+            gc.freeze()  # it all stays: what others are timed at need not look through it again
+        return self.ready[job, contender]
+
+    def _see_whether_it_can(self, job: Job, contender: str) -> None:
         if job.workload.startswith("mnist") and not os.environ.get("FASTNN_DATA"):
             pytest.skip("FASTNN_DATA names no folder with MNIST")
         if reason := missing(contender):
             pytest.skip(reason)
         if contender == "pytorch:Compiled" and not self.is_timed and job.short() not in _COMPILED:
             pytest.skip("compiling takes long, and once for each network is enough untimed")
-        if self.is_timed and self.device == "cpu" and job not in self.traffic:
-            self.traffic[job] = traffic_seconds(job)
-        if (job, contender) not in self.ready:
-            trainer = load(contender)(job)
-            trainer.train()
-            layers = trainer.layers()
-            wrong = None if layers is None else error(job, layers)
-            if self.is_timed:
-                rest()
-            began = time.perf_counter()
-            trainer.train()
-            self.ready[job, contender] = Ready(trainer, time.perf_counter() - began, wrong)
-            gc.collect()
-            gc.freeze()  # it all stays: what others are timed at need not look through it again
-        return self.ready[job, contender]
 
 
 def turns(config: pytest.Config) -> range:
     """Numbers of the turns, which is one where it is quick or untimed."""
-    if config.getoption("--quick") or config.getoption("--benchmark-disable"):
+    if config.getoption("--quick") or not times(config):
         return range(1)
     return range(TURNS[config.getoption("--device")])
+
+
+def times(config: Any) -> bool:
+    """Whether pytest-benchmark takes times: not where it is told so, nor in several processes."""
+    return not config._benchmarksession.disabled
 
 
 def rounds(seconds: float) -> int:
@@ -156,4 +157,4 @@ def arena(is_timed: bool, request: pytest.FixtureRequest) -> Arena:
 @pytest.fixture(scope="session")
 def is_timed(request: pytest.FixtureRequest) -> bool:
     """Whether times are taken, and the whole job is done."""
-    return not request.config.getoption("--benchmark-disable")
+    return times(request.config)

@@ -14,7 +14,7 @@ python=${PYTHON:-python3} log=$folder/log.txt failed=0
 export PYTHONPATH="$PWD:$PWD/kernels${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1
 parts="machine accuracy steps predictions throughput operations launches barriers"
 for name in $parts; do rm -f "$folder/$name.json"; done
-rm -f "$folder/tests.xml" "$log"
+rm -f "$folder/tests.xml" "$folder/cuda.json" "$log"
 export FASTNN_REQUIRE_GPU=1 PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 # others' plugins, others' warnings
 
 part() { # NAME SECONDS COMMAND...: run it, note how it ended, and go on in any case
@@ -27,7 +27,7 @@ part() { # NAME SECONDS COMMAND...: run it, note how it ended, and go on in any 
         return 1
     fi
     echo "== $name: at most $limit s" >>"$log"
-    timeout -k 5 "$limit" "$@" >>"$log" 2>&1 || status=$?
+    timeout -s INT -k 5 "$limit" "$@" >>"$log" 2>&1 || status=$? # pytest then writes what it has
     case $status in
         0) ending="done" ;;
         124 | 137) ending="cut short" ;;
@@ -53,13 +53,13 @@ else
 fi
 own steps 50
 own predictions 25
-own throughput 120
 if "$python" -c "import pytest_benchmark" 2>/dev/null; then
-    part bench 130 "$python" -m pytest -p pytest_benchmark.plugin bench/test_training.py -q --quick \
-        --device=cuda --benchmark-json="$folder/gpu.json" -p no:cacheprovider
+    part bench 150 "$python" -m pytest -p pytest_benchmark.plugin bench/test_training.py -q --quick \
+        --device=cuda --benchmark-json="$folder/cuda.json" -p no:cacheprovider
 else
     echo "== bench: not run, pytest-benchmark is not installed" | tee -a "$log"
 fi
+own throughput 120
 if command -v compute-sanitizer >/dev/null; then
     check() { # TOOL SECONDS MODULE
         part "$1" "$2" compute-sanitizer --tool "$1" --report-api-errors no --error-exitcode 1 \
@@ -77,4 +77,5 @@ own operations 70
 own barriers 30
 
 "$python" -m bench.gpu.summary "$folder" 2>&1 | tee -a "$log"
+[ ! -e "$folder/cuda.json" ] || "$python" -m bench.table "$folder/cuda.json" 2>&1 | tee -a "$log"
 exit "$failed"

@@ -1,10 +1,15 @@
-"""Turns of the benchmarks: who takes them, and in which order."""
+"""bench/test_training.py: who takes turns, in which order, and what does not count."""
 
+from types import SimpleNamespace
 from typing import Any
 
-from bench import contenders
+import pytest
+
+from bench import conftest, contenders
 from bench import test_training as training
-from bench.conftest import TURNS
+from bench.cases import Job
+from bench.conftest import TURNS, Arena
+from bench.contenders.textbook import Textbook
 
 
 class Collected:
@@ -12,6 +17,7 @@ class Collected:
 
     def __init__(self) -> None:
         self.config: Any = self
+        self._benchmarksession = SimpleNamespace(disabled=False)
         self.cases: list[Any] = []
 
     def getoption(self, name: str) -> Any:
@@ -38,3 +44,49 @@ def test_all_cases_take_a_turn_before_one_takes_its_next_and_contenders_go_there
         there, back = ([name for at, name in each if at == job] for each in (first, second))
         assert len(there) == len(contenders.CPU)
         assert there == back[::-1]
+
+
+class Benchmark:
+    """What pytest-benchmark gives a test, with all that it does to what is timed."""
+
+    def __init__(self) -> None:
+        self.group, self.extra_info = "", dict[str, Any]()
+
+    def pedantic(self, target: Any, setup: Any, rounds: int, warmup_rounds: int) -> None:
+        for _ in range(warmup_rounds + rounds):
+            setup()
+            target()
+
+
+class Idle(Textbook):
+    """Trains in its first jobs, and not where it is timed."""
+
+    jobs = 0
+
+    def train(self) -> None:
+        self.jobs += 1
+        if self.jobs <= 2:
+            super().train()
+
+
+class Faster(Textbook):
+    def begin(self) -> None:
+        super().begin()
+        self.params[0] = (1.01 * self.params[0][0], self.params[0][1])
+
+
+@pytest.mark.parametrize(
+    ("contender", "counts"), [(Textbook, True), (Idle, False), (Faster, False)]
+)
+def test_what_counts_is_known_after_the_jobs_that_are_timed(
+    contender: type[Textbook], counts: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conftest, "load", lambda name: contender)
+    monkeypatch.setattr(conftest, "missing", lambda name: None)
+    monkeypatch.setattr(conftest, "traffic_seconds", lambda job: 1.0)
+    benchmark, job = Benchmark(), Job("digits", (64, 16, 10), "sigmoid", 100, 450, 4)
+
+    training.test_training(benchmark, Arena(True, "cpu"), True, job, 3, "some")
+
+    assert benchmark.extra_info["counts"] is counts
+    assert benchmark.extra_info["turn"] == 3

@@ -15,10 +15,12 @@ class Contender(Protocol):
     """Trains a job's network on its device."""
 
     name: ClassVar[str]
-    library: ClassVar[str]  # of which a version is told, and without which it cannot run
     device: ClassVar[str] = "cpu"
 
     def __init__(self, job: Job) -> None: ...
+
+    def begin(self) -> None:
+        """Put the job's first weights in their places."""
 
     def train(self) -> None:
         """One job, from the weights that are there; returns when all its work is done."""
@@ -39,7 +41,7 @@ CPU = [
 ]  # fmt: skip
 CUDA = [
     "ours:FastnnLayersOnCuda", "ours:FastnnFusedOnCuda", "cupy:Loop", "pytorch:EagerOnCuda",
-    "pytorch:CompiledOnCuda", "pytorch:CudaGraph", "jax:ScannedOnCuda",
+    "pytorch:CompiledOnCuda", "pytorch:CudaGraph", "jax:ScannedOnCuda", "cupy:Products",
 ]  # fmt: skip
 
 
@@ -54,4 +56,4 @@ def missing(contender: str) -> str | None:
     try:
         return load(contender).obstacle()
     except ImportError as error:
-        return f"{error.name} is not installed"
+        return f"{error.name} is not installed" if error.name else str(error)

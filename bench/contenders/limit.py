@@ -1,4 +1,4 @@
-"""The limit: what a training that calls NumPy's BLAS for its dense products cannot fall below.
+"""The limit: what a training that calls BLAS for its dense products cannot fall below.
 
 Others can, and then have more than 100 % of it: by another BLAS, by zeros in X, and for a batch of
 one, whose products are of vectors, by an update that never writes A^T dZ down.
@@ -6,6 +6,8 @@ one, whose products are of vectors, by an update that never writes A^T dZ down.
 
 import time
 from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -23,15 +25,18 @@ class Products(Contender):
     """
 
     name = "BLAS alone"
-    library = "numpy"
+    xp: ClassVar[ModuleType] = np
 
     def __init__(self, job: Job) -> None:
-        self.epochs, self.products = job.epochs, list(_epoch(job))
+        self.epochs, self.products = job.epochs, list(_epoch(job, self.xp))
+
+    def begin(self) -> None:
+        """Any numbers do."""
 
     def train(self) -> None:
         for _ in range(self.epochs):
             for A, B, out in self.products:
-                np.dot(A, B, out)
+                self.xp.dot(A, B, out)
 
     def layers(self) -> None:
         return None
@@ -55,20 +60,20 @@ def copy_bandwidth(size: int) -> float:
     return 2 * source.nbytes * times / _seconds(copies)
 
 
-def _epoch(job: Job) -> Iterator[tuple[Array, Array, Array]]:
+def _epoch(job: Job, xp: Any) -> Iterator[tuple[Array, Array, Array]]:
     """A, B and where A B goes, of all products: A W, A^T dZ and, but for the first layer, dZ W^T.
 
     A first layer's A is a slice of X: nothing is gathered.
     """
     rng = np.random.default_rng(0)
-    weights = [W for W, _ in job.start()]
-    gradients = [np.empty_like(W) for W in weights]
+    all_X, weights = xp.asarray(job.X), [xp.asarray(W) for W, _ in job.start()]
+    gradients = [xp.empty_like(W) for W in weights]
     inputs, outputs = {}, {}
     for n in {job.batch_size, job.rows % job.batch_size}:
-        inputs[n] = [rng.random((n, m), np.float32) for m in job.sizes]
-        outputs[n] = [np.empty_like(A) for A in inputs[n]]
+        inputs[n] = [xp.asarray(rng.random((n, m), np.float32)) for m in job.sizes]
+        outputs[n] = [xp.empty_like(A) for A in inputs[n]]
     for i in range(0, job.rows, job.batch_size):
-        X = job.X[i : i + job.batch_size]
+        X = all_X[i : i + job.batch_size]
         A, out = [X, *inputs[len(X)][1:]], outputs[len(X)]
         for k, (W, dW) in enumerate(zip(weights, gradients, strict=True)):
             dZ = inputs[len(X)][k + 1]

@@ -12,13 +12,17 @@ class FastnnLayers(Contender):
     """`fit`, with all that it checks and counts."""
 
     name = "fastnn layers"
-    library = "fastnn"
     execution: ClassVar[str] = "layers"
 
     def __init__(self, job: Job) -> None:
         self.job = job
         self.net = fastnn.MLP(job.sizes, job.activation, seed=SEED, device=self.device)
+        self.start = self.net.params.copy()
         self.X, self.y = (self.net.backend.upload(x) for x in (job.X, job.y))
+
+    def begin(self) -> None:
+        self.net.params[...] = self.start
+        self.net.epochs = self.net.steps = 0  # as the orders of its epochs go by them
 
     def train(self) -> None:
         job = self.job

@@ -21,15 +21,19 @@ class Eager(Contender):
     """By autograd; the rows and their orders are where the network is."""
 
     name = "PyTorch eager"
-    library = "torch"
 
     def __init__(self, job: Job) -> None:
         torch.set_float32_matmul_precision("highest")
         self.X, self.y = self.tensor(job.X), self.tensor(job.y)
         orders = map(self.tensor, job.orders())
         self.batches = [rows for o in orders for rows in torch.split(o, job.batch_size)]
-        self.params = [self.tensor(p) for layer in job.start() for p in layer]
+        self.start = [self.tensor(p) for layer in job.start() for p in layer]
+        self.params = [p.clone() for p in self.start]
         self.step = self.made(job)
+
+    def begin(self) -> None:
+        with torch.no_grad():
+            torch._foreach_copy_(self.params, self.start)
 
     def tensor(self, array: Array) -> Tensor:
         return torch.tensor(array, device=self.device)

@@ -17,7 +17,6 @@ class ScikitLearn(Contender):
     """A fit of one epoch makes what `warm_start` goes on from; then the weights are the job's."""
 
     name = "scikit-learn"
-    library = "scikit-learn"
 
     def __init__(self, job: Job) -> None:
         self.X, self.y = job.X, job.y
@@ -28,9 +27,13 @@ class ScikitLearn(Contender):
             shuffle=job.shuffles, tol=0, n_iter_no_change=_NEVER,
         )  # fmt: skip
         self.train()
-        weights, biases = zip(*((W.copy(), b.copy()) for W, b in job.start()), strict=True)
-        self.model.coefs_, self.model.intercepts_ = list(weights), list(biases)
         self.model.set_params(max_iter=job.epochs, random_state=_Orders(job.orders()))
+        self.start = job.start()
+        self.begin()
+
+    def begin(self) -> None:
+        self.model.coefs_ = [W.copy() for W, _ in self.start]
+        self.model.intercepts_ = [b.copy() for _, b in self.start]
 
     def train(self) -> None:
         with warnings.catch_warnings():

@@ -17,7 +17,6 @@ class Textbook(Contender):
     """Any module with NumPy's functions will do for xp."""
 
     name = "NumPy loop"
-    library = "numpy"
     xp: ClassVar[ModuleType] = np
 
     def __init__(self, job: Job) -> None:
@@ -25,7 +24,11 @@ class Textbook(Contender):
         self.X = xp.asarray(job.X)
         self.Y = xp.eye(job.sizes[-1], dtype=np.float32)[xp.asarray(job.y)]
         self.orders = [xp.asarray(order) for order in job.orders()]
-        self.params = [(xp.array(W), xp.array(b)) for W, b in job.start()]
+        self.start = job.start()
+        self.begin()
+
+    def begin(self) -> None:
+        self.params = [(self.xp.array(W), self.xp.array(b)) for W, b in self.start]
 
     def train(self) -> None:
         job = self.job

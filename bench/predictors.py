@@ -11,6 +11,7 @@ import numpy as np
 
 import fastnn
 from bench.cases import Layers
+from bench.results import LIMIT
 from fastnn.prediction import planned
 
 Array = np.ndarray[Any, Any]
@@ -30,7 +31,7 @@ def of_layers(activation: str, layers: Layers) -> Predictor:
 def _net(activation: str, layers: Layers) -> fastnn.MLP:
     params = {f"{name}{k}": x for k, pair in enumerate(layers, start=1)
               for name, x in zip("Wb", pair, strict=True)}  # fmt: skip
-    return fastnn.MLP.from_params(params, activation)
+    return fastnn.MLP.from_params(params, activation, device="cpu")
 
 
 def of_numpy(activation: str, layers: Layers) -> Predictor:
@@ -70,25 +71,31 @@ def of_sklearn(activation: str, layers: Layers) -> Predictor:
 
 
 def of_pytorch(activation: str, layers: Layers) -> Predictor:
-    return _of_pytorch(activation, layers, lambda model: model)
+    return _of_pytorch(activation, layers, lambda forward: forward)
 
 
 def of_pytorch_compiled(activation: str, layers: Layers) -> Predictor:
-    from bench.contenders.pytorch import compiled
+    """For each number of rows anew."""
+    from bench.contenders.pytorch import Compiled, compiled
 
-    return _of_pytorch(activation, layers, lambda model: compiled(lambda X: model(X)))
+    return _of_pytorch(
+        activation, layers, lambda forward: compiled(forward, dynamic=False, **Compiled.how)
+    )
 
 
 def _of_pytorch(activation: str, layers: Layers, compiled: Callable[[Any], Any]) -> Predictor:
+    """By plain functions: nn.Module's cost a third of one row."""
     import torch
 
-    kind = {"sigmoid": torch.nn.Sigmoid, "relu": torch.nn.ReLU}[activation]
-    parts: list[Any] = []
-    for W, b in layers:
-        linear = torch.nn.Linear(*W.shape)
-        linear.weight.data, linear.bias.data = torch.from_numpy(W.T.copy()), torch.from_numpy(b)
-        parts += [linear, kind()]
-    model = compiled(torch.nn.Sequential(*parts[:-1], torch.nn.Softmax(dim=1)))
+    activate = {"sigmoid": torch.sigmoid, "relu": torch.relu}[activation]
+    *hidden, (W_last, b_last) = [tuple(map(torch.from_numpy, pair)) for pair in layers]
+
+    def forward(X: Any) -> Any:
+        for W, b in hidden:
+            X = activate(torch.addmm(b, X, W))
+        return torch.softmax(torch.addmm(b_last, X, W_last), dim=1)
+
+    model = compiled(forward)
 
     def predict(X: Array) -> Array:
         with torch.inference_mode():
@@ -109,8 +116,22 @@ def of_jax(activation: str, layers: Layers) -> Predictor:
             X = activate(X @ W + b)
         return jax.nn.softmax(X @ W_last + b_last)
 
-    model, there = jax.jit(forward), [tuple(map(jax.device_put, pair)) for pair in layers]
+    model, there = jax.jit(forward), jax.device_put(layers, jax.devices("cpu")[0])
     return lambda X: np.asarray(model(X, *there))
+
+
+def of_products(_: str, layers: Layers) -> Predictor:
+    """The matrix products and nothing else, into arrays that are there."""
+    rooms: dict[int, list[Array]] = {}
+
+    def products(X: Array) -> Array:
+        if len(X) not in rooms:
+            rooms[len(X)] = [np.empty((len(X), len(b)), np.float32) for _, b in layers]
+        for (W, _), out in zip(layers, rooms[len(X)], strict=True):
+            X = np.dot(X, W, out)
+        return X
+
+    return products
 
 
 PREDICTORS = {
@@ -120,5 +141,6 @@ PREDICTORS = {
     "scikit-learn": ("sklearn", of_sklearn),
     "PyTorch eager": ("torch", of_pytorch),
     "PyTorch compiled": ("torch", of_pytorch_compiled),
-    "JAX scanned": ("jax", of_jax),
+    "JAX compiled": ("jax", of_jax),
+    LIMIT: ("numpy", of_products),
 }

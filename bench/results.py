@@ -20,7 +20,8 @@ from fastnn import files
 from fastnn.errors import DataError
 
 LIMIT = "BLAS alone"  # the contender that does the matrix products and nothing else
-NO_PEERS = LIMIT, "weights copied"  # train nothing
+WITHOUT = "without fastnn"  # what a start takes at least
+NO_PEERS = LIMIT, "weights copied", WITHOUT  # do other things than fastnn
 KINDS = ("training", "inference", "classic", "kernel", "start")
 Case = tuple[str, str, str, str, int]
 
@@ -38,7 +39,7 @@ class Row:
     samples: int  # in a call
     times: Mapping[int, float]  # seconds of the quickest call of each turn
     counts: bool  # its loss is the reference's; otherwise it is in no ratio
-    floor: float | None  # samples/s that no dense training by BLAS exceeds
+    floor: float | None  # samples/s of the products by BLAS alone, or of the traffic
 
     @property
     def turns(self) -> int:

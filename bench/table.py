@@ -17,7 +17,7 @@ from fastnn import files
 from fastnn.errors import DataError
 
 README = Path(__file__).parent.parent / "README.md"
-COMMITTED = [Path(__file__).parent / "results" / name for name in ("cpu.json", "gpu.json")]
+COMMITTED = [Path(__file__).parent / "results" / name for name in ("cpu.json", "cuda.json")]
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 _UNITS = {
     "classic": ("milliseconds", 1e3),
@@ -105,8 +105,9 @@ def _by_case(rows: list[Row]) -> Iterator[str]:
         of = case[0]
         batch = f"batch {of.batch_size:,}" if of.batch_size else ""
         name = " ".join(word for word in (of.workload, of.sizes, batch) if word)
-        yield _line([name, *(_cell(case, contender, lambda row: number(factor * row.seconds))
-                             for contender in contenders)])  # fmt: skip
+        cells = (_cell(case, contender, lambda row: _with_share(factor * row.seconds, row))
+                 for contender in contenders)  # fmt: skip
+        yield _line([name, *cells])
 
 
 def _cell(case: list[Row], contender: str, figure: Callable[[Row], str]) -> str:
@@ -121,8 +122,12 @@ def _cell(case: list[Row], contender: str, figure: Callable[[Row], str]) -> str:
 
 
 def _rate(row: Row) -> str:
+    return _with_share(row.samples_per_second, row)
+
+
+def _with_share(figure: float, row: Row) -> str:
     share = row.share_of_floor
-    return number(row.samples_per_second) + (f" ({share:.0%})".replace("%", " %") if share else "")
+    return number(figure) + (f" ({share:.0%})".replace("%", " %") if share else "")
 
 
 def _ratio(case: list[Row]) -> str:
@@ -158,10 +163,13 @@ def _conditions(path: files.PathLike, rows: list[Row]) -> str:
         lines.append("± is a ratio's standard error over these turns, roughly; another process "
                      "may differ by more.")  # fmt: skip
     if any(row.floor for row in rows):
-        lines.append("In brackets the share of the floor, which is the longer of two times: of the "
-                     "dense matrix products by NumPy's BLAS, and of reading and writing all "
-                     "weights once a step; above 100 % is what leaves zeros or writes out, or has "
-                     "quicker products than NumPy, as is easy on small batches.")  # fmt: skip
+        lines.append("In brackets the share of the floor, which is the time of the dense matrix "
+                     "products by BLAS, or in training, where it is longer, that of reading and "
+                     "writing all weights once a step; above 100 % is what leaves zeros or "
+                     "writes out, or has quicker products than BLAS, as is easy on small "
+                     "batches.")  # fmt: skip
+    if any(row.floor and row.kind == "kernel" for row in rows):
+        lines.append("A kernel's floor is the time to copy what it reads and writes, in a cache.")
     if not all(row.counts for row in rows):
         lines.append("A figure that is struck out belongs to a training that came to another "
                      "loss, and is in no ratio.")  # fmt: skip

@@ -8,6 +8,7 @@ import pytest
 
 import fastnn
 from bench.conftest import in_turn, turns
+from bench.contenders.limit import CACHED, copy_bandwidth
 from bench.gpu.calls import calls
 from fastnn_kernels import face, reference
 
@@ -28,9 +29,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize(("name", "n", "m", "turn", "contender"), cases)
 
 
+@pytest.fixture(scope="module")
+def bandwidth() -> float:
+    """Bytes a second, read and written, of copies in a cache."""
+    return copy_bandwidth(CACHED)
+
+
 def test_kernels(
-    benchmark: Any, is_timed: bool, name: str, n: int, m: int, turn: int, contender: str
-) -> None:
+    benchmark: Any, is_timed: bool, bandwidth: float, name: str, n: int, m: int, turn: int,
+    contender: str,
+) -> None:  # fmt: skip
     backend = fastnn.get_backend("cpu")
     if contender == "reference":
         backend = replace(backend, kernels=reference)
@@ -40,7 +48,7 @@ def test_kernels(
     benchmark.extra_info.update(
         kind="kernel", workload=name, sizes=f"{n} x {m}", batch_size=None, samples=n * m,
         contender=contender, device="cpu", execution="", turn=turn, loss_error=None, counts=True,
-        moved=call.moved,
+        traffic_seconds=call.moved / bandwidth,
     )  # fmt: skip
     call.launch()
     if is_timed:

@@ -1,13 +1,15 @@
 """Cold start: what a new process costs before it has trained, as whole processes."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from bench.conftest import turns
+from bench.results import WITHOUT
 
 ROOT = Path(__file__).parent.parent
 FIT = """
@@ -24,19 +26,25 @@ PROCESSES = {
     "fastnn train iris, warm cache": ["-m", "fastnn", "train", "iris"],
     "fastnn train iris, empty cache": ["-m", "fastnn", "train", "iris"],
 }
+BARE = ("python", "import numpy")
+TURNS = 5
 
 
-@pytest.mark.parametrize("name", PROCESSES)
-def test_start(benchmark: Any, name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    cache = tmp_path / "cache"
-    cache.mkdir()
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    cases = [(turn, name) for turn in turns(metafunc.config)[:TURNS] for name in PROCESSES]
+    metafunc.parametrize(("turn", "name"), cases)
+
+
+@pytest.fixture(scope="module")
+def warm_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+def test_start(benchmark: Any, warm_cache: Path, tmp_path: Path, turn: int, name: str) -> None:
+    cache = tmp_path if "empty" in name else warm_cache
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'kernels'}",
                    "FASTNN_CACHE": str(cache)}  # fmt: skip
     environment.pop("FASTNN_NUM_THREADS", None)  # holding BLAS to it would cost an import
-
-    def empty() -> None:
-        shutil.rmtree(cache)
-        cache.mkdir()
 
     def work() -> None:
         command = [sys.executable, *PROCESSES[name]]
@@ -44,13 +52,10 @@ def test_start(benchmark: Any, name: str, tmp_path: Path, request: pytest.Fixtur
 
     benchmark.group = "start"
     benchmark.extra_info.update(
-        kind="start", workload=name, sizes=None, batch_size=None, samples=1, contender="fastnn",
-        device="cpu", execution="", turn=0, loss_error=None, counts=True,
+        kind="start", workload=name, sizes=None, batch_size=None, samples=1,
+        contender=WITHOUT if name in BARE else "fastnn", device="cpu", execution="", turn=turn,
+        loss_error=None, counts=True,
     )  # fmt: skip
-    if "warm" in name:
-        work()
-    benchmark.pedantic(
-        work,
-        setup=empty if "empty" in name else None,
-        rounds=1 if request.config.getoption("--quick") else 5,
-    )
+    if cache == warm_cache:
+        work()  # which fills it
+    benchmark.pedantic(work)

@@ -264,7 +264,7 @@ def test_the_readme_gets_what_is_there_between_its_marks(three: Path) -> None:
     readme = f"before\n{table.BEGIN}\nold\n{table.END}\nafter\n"
     three.with_name("cpu-ratios.png").touch()
 
-    new = table.rewritten(readme, [three, three.with_name("gpu.json")])
+    new = table.rewritten(readme, [three, three.with_name("cuda.json")])
 
     picture = "![ratios (cpu)](bench/results/cpu-ratios.png)"
     assert new == (f"before\n{table.BEGIN}\n{picture}\n\n{table.markdown(three, ['training'])}\n\n"

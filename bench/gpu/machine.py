@@ -74,7 +74,8 @@ def processor() -> dict[str, Any]:
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    pools = {pool["internal_api"]: pool["num_threads"] for pool in threadpool_info()}
+    pools = {f"{pool['internal_api']} {pool['version'] or ''}".strip(): pool["num_threads"]
+             for pool in threadpool_info()}  # fmt: skip
     return {
         "model": models[0] if models else platform.processor(),
         "cores": os.cpu_count(),

@@ -15,6 +15,9 @@ from fastnn.datasets import load_iris, one_hot, scale_minmax
 
 Array = np.ndarray[Any, Any]
 Work = Callable[[], Any]
+# A contender's name, what it does, and what it has learned then; None where that is nothing.
+Entry = tuple[str, Work, Callable[[], list[Any]] | None]
+FEW = 20  # epochs or calls after which rounding has not grown: IrisNetwork's 1e-13 is 1e-4 at 100
 CORNERS, XOR = np.array([[1, 1], [1, 0], [0, 1], [0, 0]]), [0, 1, 1, 0]
 
 
@@ -31,11 +34,14 @@ class TextbookPerceptron:
         self.threshold += error * 0.01
 
 
-def perceptron(epochs: int) -> Iterator[tuple[str, Work]]:
+def perceptron(epochs: int) -> Iterator[Entry]:
     """XOR, which it cannot learn."""
     machine = Perceptron(seed=0)
     machine.net.fit(CORNERS, XOR, batch_size=1, execution="fused", progress=False)
-    yield "fastnn", lambda: machine.fit(CORNERS, XOR, epochs)
+    yield (
+        "fastnn", lambda: machine.fit(CORNERS, XOR, epochs),
+        lambda: [machine.weights, machine.threshold],
+    )  # fmt: skip
 
     textbook = TextbookPerceptron(machine.weights, machine.threshold)
 
@@ -44,7 +50,7 @@ def perceptron(epochs: int) -> Iterator[tuple[str, Work]]:
             for x, target in zip(CORNERS, XOR, strict=True):
                 textbook.learn(x, target)
 
-    yield "NumPy", formulas
+    yield "NumPy", formulas, lambda: [textbook.weights, textbook.threshold]
 
 
 class TextbookNeuron:
@@ -60,10 +66,13 @@ class TextbookNeuron:
         self.b -= 0.1 * dz
 
 
-def neuron(epochs: int) -> Iterator[tuple[str, Work]]:
+def neuron(epochs: int) -> Iterator[Entry]:
     machine = Neuron(seed=0)
     machine.net.fit([[3]], [[0.7]], loss="mean_squared_error", execution="fused", progress=False)
-    yield "fastnn", lambda: machine.train(3, 0.7, epochs, target_loss=-1)
+    yield (
+        "fastnn", lambda: machine.train(3, 0.7, epochs, target_loss=-1),
+        lambda: [machine.w, machine.b],
+    )  # fmt: skip
 
     textbook = TextbookNeuron(machine.w, machine.b)
 
@@ -75,31 +84,36 @@ def neuron(epochs: int) -> Iterator[tuple[str, Work]]:
             textbook.backward(3, 0.7, y_pred)
         return losses
 
-    yield "NumPy", formulas
+    yield "NumPy", formulas, lambda: [textbook.w, textbook.b]
 
 
-def neural_network(calls: int) -> Iterator[tuple[str, Work]]:
+def neural_network(calls: int) -> Iterator[Entry]:
     """784-200-10 on MNIST's rows, or others, scaled to 0.01..1."""
-    (inputs, targets), machine = _rows_of_784(calls), NeuralNetwork(784, 200, 10, 0.1, seed=0)
-    machine.net.fit(inputs[:9], targets[:9], loss="textbook", batch_size=1, execution="fused",
-                    progress=False)  # fmt: skip
+    inputs, targets = _rows_of_784(calls)
+    single, whole = (NeuralNetwork(784, 200, 10, 0.1, seed=0) for _ in range(2))
+    for machine in (single, whole):
+        machine.net.fit(inputs[:9], targets[:9], loss="textbook", batch_size=1, execution="fused",
+                        progress=False)  # fmt: skip
 
     def one_by_one() -> None:
         for x, t in zip(inputs, targets, strict=True):
-            machine.train(x, t)
-        _ = machine.net  # has learned all
+            single.train(x, t)
+        _ = single.net  # has learned all
 
-    wih, who = machine.wih.copy(), machine.who.copy()
+    wih, who = single.wih.copy(), single.who.copy()
     source, target = np.ones((2, 200, 784))
-    yield "fastnn", one_by_one
-    yield "fastnn, one call", lambda: machine.train(inputs, targets)
+    yield "fastnn", one_by_one, lambda: [single.wih, single.who]
+    yield (
+        "fastnn, one call", lambda: whole.train(inputs, targets),
+        lambda: [whole.wih, whole.who],
+    )  # fmt: skip
 
     def copies() -> None:
         """What steps that read and write the hidden weights cannot fall below."""
         for _ in range(calls):
             np.copyto(target, source)
 
-    yield "weights copied", copies
+    yield "weights copied", copies, None
 
     def formulas() -> None:
         nonlocal wih, who
@@ -112,15 +126,18 @@ def neural_network(calls: int) -> Iterator[tuple[str, Work]]:
             who += 0.1 * np.dot(e * o * (1 - o), h.T)
             wih += 0.1 * np.dot(eh * h * (1 - h), i.T)
 
-    yield "NumPy", formulas
+    yield "NumPy", formulas, lambda: [wih, who]
 
 
-def iris_network(epochs: int) -> Iterator[tuple[str, Work]]:
+def iris_network(epochs: int) -> Iterator[Entry]:
     flowers, species = load_iris()
     X, Y = scale_minmax(flowers)[:120], one_hot(species, 3)[:120]
     machine = IrisNetwork(4, 5, 3, epochs, 0.2, seed=0)
     machine.net.fit(X, Y, loss="squared_error", batch_size=None, execution="fused", progress=False)
-    yield "fastnn", lambda: machine.train(X, Y)
+    yield (
+        "fastnn", lambda: machine.train(X, Y),
+        lambda: [*machine.net.weights, *machine.net.biases],
+    )  # fmt: skip
 
     (W1, W2), (b1, b2) = ([x.copy() for x in each]
                           for each in (machine.net.weights, machine.net.biases))  # fmt: skip
@@ -135,10 +152,10 @@ def iris_network(epochs: int) -> Iterator[tuple[str, Work]]:
             W2, b2 = W2 - 0.2 * H.T @ D2, b2 - 0.2 * D2.sum(axis=0)
             W1, b1 = W1 - 0.2 * X.T @ D1, b1 - 0.2 * D1.sum(axis=0)
 
-    yield "NumPy", formulas
+    yield "NumPy", formulas, lambda: [W1, W2, b1, b2]
 
 
-MACHINES: dict[str, tuple[Callable[[int], Iterator[tuple[str, Work]]], str, int, list[str]]] = {
+MACHINES: dict[str, tuple[Callable[[int], Iterator[Entry]], str, int, list[str]]] = {
     "Perceptron.fit": (perceptron, "2-1", 10_000, ["fastnn", "NumPy"]),
     "Neuron.train": (neuron, "1-1", 10_000, ["fastnn", "NumPy"]),
     "NeuralNetwork.train": (neural_network, "784-200-10", 10_000,
@@ -159,7 +176,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="module")
 def ready() -> dict[str, dict[str, Work]]:
-    """What each contender of a machine does."""
+    """What each contender of a machine does, where all of them learn the same."""
     return {}
 
 
@@ -169,7 +186,8 @@ def test_classic(
 ) -> None:  # fmt: skip
     make, sizes, count, _ = MACHINES[name]
     if name not in ready:
-        ready[name] = dict(make(count if is_timed else 20))
+        assert_all_learn_the_same(make(FEW))
+        ready[name] = {who: work for who, work, _ in make(count if is_timed else FEW)}
         for work in ready[name].values():
             work()
     benchmark.group = f"classic {name}"
@@ -183,6 +201,18 @@ def test_classic(
     work()
     seconds = time.perf_counter() - began
     benchmark.pedantic(work, rounds=rounds(seconds))
+
+
+def assert_all_learn_the_same(entries: Iterator[Entry]) -> None:
+    """From the same start, up to rounding."""
+    all_learned = []
+    for _, work, learned in list(entries):  # all are made before one has learned
+        work()
+        if learned is not None:
+            all_learned.append([np.array(x) for x in learned()])
+    for some in all_learned:
+        for found, wanted in zip(some, all_learned[-1], strict=True):
+            np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-9)
 
 
 def _rows_of_784(n: int) -> tuple[Array, Array]:

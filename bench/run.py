@@ -2,7 +2,8 @@
 
 python -m bench.run --out FOLDER [--device cpu|cuda] [--workload NAME] [--quick]
 
-FOLDER gets DEVICE.json, the tables as DEVICE.md, pictures, and log.txt with what pytest said.
+FOLDER gets DEVICE.json (DEVICE-quick.json), the tables as .md, pictures, and log.txt with what
+pytest said.
 """
 
 import argparse
@@ -16,8 +17,9 @@ from typing import Any
 import pytest
 
 from bench import pictures, table
-from fastnn.cli import exit_code
-from fastnn.errors import FastnnError
+from bench.command import run
+from fastnn.backend import get_backend
+from fastnn.errors import DataError
 
 ROOT = Path(__file__).parent.parent
 
@@ -51,38 +53,41 @@ class Bar:
             self._bar.close()
 
 
-def main(arguments: Sequence[str]) -> int:
-    """The exit code of pytest, or fastnn's for results that cannot be shown."""
+def main(arguments: Sequence[str]) -> None:
+    """Ends with pytest's exit code where that is not 0; raises DeviceUnavailableError, OSError, and
+    DataError where there is nothing to show."""
     parser = argparse.ArgumentParser("python -m bench.run")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--workload")
     parser.add_argument("--quick", action="store_true")
     args = parser.parse_args(arguments)
+    get_backend(args.device)  # there is one
     args.out.mkdir(parents=True, exist_ok=True)
-    path = args.out / f"{args.device}.json"
+    path = args.out / f"{args.device}{'-quick' * args.quick}.json"
+    path.unlink(missing_ok=True)  # what is there afterwards is of this run
     options = [f"--device={args.device}", f"--benchmark-json={path}"]
     options += ["--quick"] * args.quick + [f"--workload={args.workload}"] * bool(args.workload)
     bar = Bar()
     with open(args.out / "log.txt", "w") as log, contextlib.redirect_stdout(log):
-        code = pytest.main(
+        code = int(pytest.main(
             [str(ROOT / "bench"), "-q", "-s", "-p", "no:cacheprovider", *options], plugins=[bar]
-        )
+        ))  # fmt: skip
     for reason, count in bar.reasons.items():
         print(f"bench: skipped {count}: {reason}", file=sys.stderr)
     if code:
-        print(f"bench: pytest ended with exit code {int(code)}, see {args.out / 'log.txt'}",
+        print(f"bench: pytest ended with exit code {code}, see {args.out / 'log.txt'}",
               file=sys.stderr)  # fmt: skip
-    try:
+    if path.exists():
         tables = table.markdown(path)
         path.with_suffix(".md").write_text(tables + "\n", "utf-8")
-        pictures.draw(path)
         print(tables)
-    except (FastnnError, OSError) as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return int(code) or exit_code(error)
-    return int(code)
+        pictures.draw(path)
+    elif not code:
+        raise DataError("nothing was timed")
+    if code:
+        sys.exit(code)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run(main)

@@ -1,0 +1,71 @@
+"""bench/run.py: what a run leaves in its folder, and how it ends."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import pictures, run
+from fastnn.errors import DataError, DeviceUnavailableError
+
+Pytest = Callable[[list[str], list[Any]], int]
+
+
+@pytest.fixture
+def as_pytest(monkeypatch: pytest.MonkeyPatch) -> Callable[[Pytest], None]:
+    """Puts a function in pytest's place, and nothing in that of the pictures."""
+    monkeypatch.setattr(pictures, "draw", lambda path: None)
+    return lambda function: monkeypatch.setattr(pytest, "main", function)
+
+
+def timing(arguments: list[str], plugins: list[Any]) -> int:
+    (path,) = (word.partition("=")[2] for word in arguments if "--benchmark-json=" in word)
+    info = {"kind": "training", "workload": "iris", "sizes": "4-5-3", "batch_size": 120,
+            "samples": 1000, "contender": "fastnn", "device": "cpu", "counts": True}  # fmt: skip
+    one = {"name": "test", "extra_info": info, "stats": {"min": 0.5}}
+    Path(path).write_text(json.dumps({"machine_info": {}, "benchmarks": [one]}))
+    return 0
+
+
+def test_a_run_leaves_its_figures_and_tables(
+    tmp_path: Path, as_pytest: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    as_pytest(timing)
+
+    run.main(["--out", str(tmp_path / "new"), "--quick"])
+
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {
+        "cpu-quick.json", "cpu-quick.md", "log.txt"
+    }  # fmt: skip
+    assert "| fastnn | **2,000** |" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("code", [0, 5])
+def test_the_figures_of_an_earlier_run_are_not_shown_again(
+    tmp_path: Path, as_pytest: Any, capsys: pytest.CaptureFixture[str], code: int
+) -> None:
+    as_pytest(timing)
+    run.main(["--out", str(tmp_path)])
+    capsys.readouterr()
+    as_pytest(lambda arguments, plugins: code)
+
+    with pytest.raises(SystemExit if code else DataError, match="5" if code else "nothing was"):
+        run.main(["--out", str(tmp_path)])
+
+    assert capsys.readouterr().out == ""
+    assert not (tmp_path / "cpu.json").exists()
+
+
+@pytest.mark.usefixtures("as_pytest")
+def test_without_a_gpu_nothing_is_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(device: str) -> None:
+        raise DeviceUnavailableError(f"no {device}")
+
+    monkeypatch.setattr(run, "get_backend", refuse)
+
+    with pytest.raises(DeviceUnavailableError):
+        run.main(["--out", str(tmp_path / "new"), "--device", "cuda"])
+
+    assert not (tmp_path / "new").exists()

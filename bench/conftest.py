@@ -37,7 +37,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep to a workload, and on a GPU to training: bench/gpu times all else there."""
+    """Keep to a workload, and on a GPU to training: bench/gpu times all else there.
+
+    All that there is takes a turn before anything takes its next, an hour between first and last:
+    what a machine does for some minutes is one turn of each.
+    """
     workload, device = config.getoption("--workload") or "", config.getoption("--device")
     kept: list[pytest.Item] = []
     left: list[pytest.Item] = []
@@ -46,7 +50,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         is_wanted = is_there and item.nodeid.partition("[")[2].startswith(workload)
         (kept if is_wanted else left).append(item)
     config.hook.pytest_deselected(items=left)
-    items[:] = kept
+    items[:] = sorted(kept, key=_turn)
+
+
+def _turn(item: Any) -> int:
+    turn: int = item.callspec.params["turn"]
+    return turn
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -149,7 +158,7 @@ def rest() -> None:
     time.sleep(0.05)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def arena(is_timed: bool, request: pytest.FixtureRequest) -> Arena:
     return Arena(is_timed, request.config.getoption("--device"))
 

@@ -174,7 +174,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize(("name", "turn", "contender"), cases)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def ready() -> dict[str, dict[str, Work]]:
     """What each contender of a machine does, where all of them learn the same."""
     return {}

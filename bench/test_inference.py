@@ -39,7 +39,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize(("job", "batch_size", "turn", "contender"), cases)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def ready() -> dict[tuple[Job, Any, str], float]:
     """Who has been warmed up and predicts what the formulas do, and the seconds of a round."""
     return {}

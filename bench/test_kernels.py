@@ -29,7 +29,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize(("name", "n", "m", "turn", "contender"), cases)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def bandwidth() -> float:
     """Bytes a second, read and written, of copies in a cache."""
     return copy_bandwidth(CACHED)

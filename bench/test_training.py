@@ -11,8 +11,7 @@ from bench.reference import TOLERANCE, error
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Turn by turn, job by job: what a machine does for a minute meets all contenders alike, and
-    is one turn of a case."""
+    """Turn by turn, job by job: what a machine does for a minute meets all contenders alike."""
     config = metafunc.config
     device = config.getoption("--device")
     cases = [

@@ -1,5 +1,6 @@
 """bench/test_training.py: who takes turns, in which order, and what does not count."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -44,6 +45,33 @@ def test_all_cases_take_a_turn_before_one_takes_its_next_and_contenders_go_there
         there, back = ([name for at, name in each if at == job] for each in (first, second))
         assert len(there) == len(contenders.CPU)
         assert there == back[::-1]
+
+
+@pytest.mark.parametrize(("device", "workload", "left"), [
+    ("cpu", None, ["start 0", "iris 0", "digits 0", "start 1", "iris 1"]),
+    ("cpu", "iris", ["iris 0", "iris 1"]),
+    ("cuda", None, ["iris 0", "iris 1"]),
+])  # fmt: skip
+def test_all_kinds_take_a_turn_before_one_takes_its_next(
+    device: str, workload: str | None, left: list[str]
+) -> None:
+    tests = [("start", "start 0"), ("start", "start 1"), ("training", "iris 0"),
+             ("training", "iris 1"), ("inference", "digits 0")]  # fmt: skip
+    items: list[Any] = [
+        SimpleNamespace(nodeid=f"test[{name}]", path=Path(f"test_{module}.py"),
+                        callspec=SimpleNamespace(params={"turn": int(name[-1])}))
+        for module, name in tests
+    ]  # fmt: skip
+    gone: list[Any] = []
+    config: Any = SimpleNamespace(
+        getoption={"--workload": workload, "--device": device}.get,
+        hook=SimpleNamespace(pytest_deselected=lambda items: gone.extend(items)),
+    )
+
+    conftest.pytest_collection_modifyitems(config, items)
+
+    assert [item.nodeid for item in items] == [f"test[{name}]" for name in left]
+    assert len(gone) == len(tests) - len(left)
 
 
 class Benchmark:

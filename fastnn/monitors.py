@@ -1,6 +1,7 @@
 """Monitors: callbacks that know the best epoch so far, by one figure of the history."""
 
 import math
+import warnings
 from pathlib import Path
 
 from fastnn import files
@@ -56,23 +57,26 @@ class EarlyStopping(_Monitor):
         self.patience = count("patience", patience)
         self.restore_best = flag("restore_best", restore_best)
         self.best_params: Array | None = None
+        self._params_epoch = -1  # of which they are
 
     def state(self) -> State:
-        return {} if self.best_params is None else {"best": self.best_params}
+        if self.best_params is None:
+            return {}
+        return {"best": self.best_params, "epoch": self._params_epoch}
 
     def restore(self, state: State) -> None:
-        self.best_params = state.get("best")
+        self.best_params, self._params_epoch = state.get("best"), state.get("epoch", -1)
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         super().on_train_begin()
         epochs = len(self.run.history)
-        if not epochs:
-            self.best_params = None
+        if not epochs or self._params_epoch != self.best_epoch or not self.restore_best:
+            self.best_params = None  # another monitor's, where the run goes on
         self._wait(epochs - 1)
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         if self._improves(epoch, logs[self.monitor]) and self.restore_best:
-            self.best_params = self.model.params.copy()
+            self.best_params, self._params_epoch = self.model.params.copy(), epoch
         self._wait(epoch)
 
     def _wait(self, epoch: int) -> None:
@@ -83,12 +87,17 @@ class EarlyStopping(_Monitor):
         if self.best_params is not None:
             self.model.params[...] = self.best_params
             self.run.history.best_epoch = self.best_epoch
+        elif self.restore_best and self.best_epoch >= 0:
+            warnings.warn(f"the weights of epoch {self.best_epoch}, the best by {self.monitor}, "
+                          "were not kept by the run that this one goes on from, and the last ones "
+                          "stay", RuntimeWarning, stacklevel=2)  # fmt: skip
 
 
 class Checkpoint(_Monitor):
     """Saves the network: whenever `monitor` is better than ever, or after `every` so many epochs.
 
-    path: may have {epoch}, from 1 on, and the names of logs, as in "{epoch:03d}-{val_loss:.3f}".
+    path: may have {epoch}, from 1 on, and the losses, accuracies and metrics by name, as in
+    "{epoch:03d}-{val_loss:.3f}".
     Raises ArgumentError, and OSError where the system refuses.
     """
 

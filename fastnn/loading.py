@@ -36,7 +36,7 @@ def load(path: PathLike, device: str | None = None) -> MLP:
 
 def _expected(saved: Any) -> tuple[dict[str, Any], checkpoint.Expected]:
     """What a file says of its network, checked, and the tensors that it must then have."""
-    if isinstance(saved, dict) and "run" in saved:
+    if isinstance(saved, dict) and "seal" in saved:
         raise ArgumentError("it is the state of a run, for fit(checkpoint=FOLDER, resume=True); "
                             "a network is what MLP.save writes")  # fmt: skip
     names = {"architecture", "dtype", "seed", "epochs", "steps", "scaling"}
@@ -47,7 +47,8 @@ def _expected(saved: Any) -> tuple[dict[str, Any], checkpoint.Expected]:
     if saved["scaling"] is not None:
         offset, factor = (tuple(shape) for shape in saved["scaling"])
         d = architecture.sizes[0]
-        if not {offset, factor} <= {(), (d,)}:
+        are_whole = {type(n) for n in offset + factor} <= {int}
+        if not are_whole or not {offset, factor} <= {(), (d,)}:
             raise ArgumentError(f"the scaling is {saved['scaling']}, need shapes () or ({d},)")
         expected |= {"input_offset": ("float64", offset), "input_factor": ("float64", factor)}
     for name, end in (("seed", 2**64), ("epochs", 2**63), ("steps", 2**63)):

@@ -110,16 +110,16 @@ def states(run: "Run") -> tuple[dict[str, Array], dict[str, float]]:
 
     Raises ArgumentError for anything else.
     """
-    flats, numbers = dict[str, Array](), dict[str, float]()
+    flats, numbers, like = dict[str, Array](), dict[str, float](), run.net.params
     for place, callback in _places(run).items():
         for name, value in callback.state().items():
             if isinstance(value, int | float):
                 numbers[f"{place}.{name}"] = value
-            elif getattr(value, "shape", None) == run.net.params.shape:
+            elif all(getattr(value, x, None) == getattr(like, x) for x in ("shape", "dtype")):
                 flats[f"{place}.{name}"] = value
             else:
                 raise ArgumentError(f"state of {place} has {name}={reprlib.repr(value)}, need int, "
-                                    "float or a vector like net.params")  # fmt: skip
+                                    f"float or a vector like net.params, {like.dtype}")  # fmt: skip
     return flats, numbers
 
 
@@ -182,7 +182,7 @@ def _expected(run: "Run", record: Any) -> tuple[Any, Expected]:
             f"{[record[name] for name in ('rows', 'stopped', 'stop_training')]}"
         )
     numbers = record["numbers"]
-    if type(numbers) is not dict or {type(x) for x in numbers.values()} - {int, float}:
+    if type(numbers) is not dict or {type(x) for x in numbers.values()} - {int, float, bool}:
         raise ArgumentError("what a callback held is no number")
     epochs, wanted = record["epoch"] + (record["batch"] > 0), run.settings.epochs
     if epochs > wanted:

@@ -125,6 +125,8 @@ def _read(
     """What checkpoint.read gives, if not a byte of it has changed."""
 
     def sealed(sealed: Any) -> tuple[Any, checkpoint.Expected]:
+        if not isinstance(sealed, dict) or sealed.keys() != {"seal", "record"}:
+            raise ValueError("it is no state of a run, which fit(checkpoint=FOLDER) writes")
         if sealed["seal"] != _seal(sealed["record"]):
             raise ValueError("its record has changed")
         return expect(sealed["record"])

@@ -234,6 +234,7 @@ HOSTILE: dict[str, Change] = {
     "no scaling": network(scaling=None),
     "a scaling of a shape too few": network(scaling=[[]]),
     "a scaling of a wrong shape": network(scaling=[[], [3]]),
+    "a scaling of a broken shape": network(scaling=[[2.0], [2.0]]),
     "a scaling of no shape": network(scaling=[[{}], 1]),
     "a NaN weight": number("W2", math.nan),
     "an infinite bias": number("b1", -math.inf),

@@ -294,21 +294,38 @@ def test_a_run_that_ran_out_of_patience_goes_on_with_more(tmp_path: Path) -> Non
     assert longer == fit(iris_net(), "sgd", patience=4, **settings)
 
 
+def test_weights_that_another_monitor_kept_are_not_restored(tmp_path: Path) -> None:
+    fit(iris_net(), "sgd", callbacks=[fastnn.EarlyStopping("loss", 9)], checkpoint=tmp_path)
+    last, *_ = fit(iris_net(), "sgd", epochs=5)
+    first: Any = fastnn.EarlyStopping("loss", 9, mode="max")  # the best is the first epoch
+    none: Any = fastnn.EarlyStopping("loss", 9, restore_best=False)
+
+    with pytest.warns(RuntimeWarning, match="the weights of epoch 0, the best by loss, were not"):
+        params, *_, best_epoch, _ = fit(iris_net(), "sgd", callbacks=[first], epochs=5,
+                                        checkpoint=tmp_path, resume=True)  # fmt: skip
+    again, *_, without, _ = fit(iris_net(), "sgd", callbacks=[none], epochs=5,
+                                checkpoint=tmp_path, resume=True)  # fmt: skip
+
+    assert params == again == last
+    assert best_epoch is without is None
+
+
 class Counting(fastnn.Callback):
     """Counts its epochs, and stops after five."""
 
     def __init__(self) -> None:
-        self.seen = 0
+        self.seen, self.has_begun = 0, False
 
     def on_epoch_end(self, epoch: int, logs: Any) -> None:
-        self.seen += 1
+        self.seen, self.has_begun = self.seen + 1, True
         self.model.stop_training = self.seen == 5
 
     def state(self) -> dict[str, Any]:
-        return {"seen": self.seen}
+        return {"seen": self.seen, "has_begun": self.has_begun}
 
     def restore(self, state: dict[str, Any]) -> None:
         self.seen = state["seen"]
+        assert state["has_begun"] is True
 
 
 def test_a_callback_has_its_numbers_back(tmp_path: Path) -> None:
@@ -321,7 +338,9 @@ def test_a_callback_has_its_numbers_back(tmp_path: Path) -> None:
     assert stopped == "callback"
 
 
-@pytest.mark.parametrize("bad", ["text", None, np.zeros(3), [1]], ids=str)
+@pytest.mark.parametrize(
+    "bad", ["text", None, np.zeros(3), np.zeros_like(iris_net().params, np.float16), [1]], ids=str
+)
 def test_a_state_that_no_snapshot_can_hold_is_refused_before_training(
     bad: Any, tmp_path: Path
 ) -> None:
@@ -455,10 +474,10 @@ def test_a_snapshot_is_no_network_and_a_network_no_snapshot(tmp_path: Path) -> N
     fit(net, "sgd", checkpoint=tmp_path)
     (path,) = tmp_path.iterdir()
 
-    with pytest.raises(CheckpointError, match="is not a network that fastnn saved"):
+    with pytest.raises(CheckpointError, match="it is the state of a run, for fit"):
         fastnn.load(path)
     net.save(path)
-    with pytest.raises(CheckpointError, match="is not a run that fastnn saved"):
+    with pytest.raises(CheckpointError, match="it is no state of a run"):
         fit(net, "sgd", checkpoint=tmp_path, resume=True)
 
 

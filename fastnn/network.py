@@ -101,8 +101,8 @@ class MLP:
 
     def _allocate(self) -> None:
         self.layout = Layout(self.architecture.shapes, self.dtype.itemsize)
-        self.params = self.backend.zeros(self.layout.size)
-        self._tensors = self.layout.views(self.params)
+        self._params = self.backend.zeros(self.layout.size)
+        self._tensors = self.layout.views(self._params)
         self._predictions: dict[tuple[str, str], Any] = {}  # by output activation and execution
 
     @classmethod
@@ -114,7 +114,7 @@ class MLP:
         """A network from its arrays {"W1": (d, m), "b1": (m,), "W2": ...}; a missing b is zero.
 
         Its type is that of the arrays: float32, or float64 where any of them is float64 or of
-        integers.  Raises as MLP and set_params_dict do.
+        integers of 32 bits and more.  Raises as MLP and set_params_dict do.
         """
         _check_dict(params)
         backend = get_backend(device)
@@ -170,6 +170,20 @@ class MLP:
         return self.backend.dtype
 
     @property
+    def params(self) -> Array:
+        """All parameters (n,), which .weights and .biases are views of; what is assigned to it is
+        copied into it.  Raises ShapeError, DTypeError, DeviceError."""
+        return self._params
+
+    @params.setter
+    def params(self, values: Any) -> None:
+        with self.backend.active():
+            array = placed(values, "params", self.backend)
+            if array.shape != self._params.shape:
+                raise ShapeError(f"params is {array.shape}, need {self._params.shape}")
+            self._params[...] = self.backend.asarray(array)
+
+    @property
     def weights(self) -> list[Array]:
         """Views of W (d, m), first layer first."""
         return [tensor for name, tensor in self._tensors.items() if name.startswith("W")]
@@ -211,7 +225,8 @@ class MLP:
     def predict(self, X: Any, batch_size: int | None = None, execution: str = "auto") -> Array:
         """Outputs (n, n_out) for X (n, d), or (n_out,) for one sample (d,).
 
-        batch_size: rows at once; it changes memory and speed, and a result only by rounding.
+        batch_size: rows that the layers take at once; it changes memory and speed, and a result
+        only by rounding.
         execution: "layers", op by op; "fused", in one compiled call, on a GPU in one launch; or
         "auto".  Safe in many threads at a time.  Raises ShapeError, DTypeError, DataError,
         DeviceError, and ArgumentError for the other two.
@@ -356,7 +371,8 @@ class MLP:
         interrupted, and at most once a second before; the last two are kept.  resume: go on from
         there, if there is something, to the same bytes as a run that was never stopped.  epochs
         may be more than before, and target_loss, patience, callbacks and metrics others; all
-        else, the data too, is compared (of a function as a schedule, its first value).
+        else, the data too, is compared (of a function as a schedule, its first value).  What a
+        callback has ended stays so.
 
         Raises ArgumentError, ShapeError, DTypeError, DataError, DeviceError, OSError before
         anything changes, and DivergenceError, DeviceMemoryError or DeviceError with the network
@@ -451,7 +467,7 @@ class MLP:
 
     @on_its_device
     def __getstate__(self) -> dict[str, Any]:
-        derived = ("backend", "layout", "_tensors", "_predictions")
+        derived = ("backend", "layout", "_params", "_tensors", "_predictions")
         state = {name: value for name, value in vars(self).items() if name not in derived}
         return state | {"device": self.device, "params": self.backend.asnumpy(self.params)}
 

@@ -163,6 +163,22 @@ def test_from_params_keeps_the_arrays_type(dtypes: str, dtype: str) -> None:
     np.testing.assert_array_equal(net.get_params_dict()["W2"], W2)
 
 
+def test_what_is_assigned_to_params_is_what_predicts_trains_and_is_saved() -> None:
+    net, X = fastnn.MLP([3, 4, 2], seed=0), np.ones((5, 3), np.float32)
+    twin = fastnn.MLP([3, 4, 2], seed=0)
+    weights = net.weights[0]
+    net.predict(X)
+
+    net.params = net.params - 0.25
+    twin.params -= np.float32(0.25)
+    with pytest.raises(ShapeError, match=r"params is \(3,\), need \(\d+,\)"):
+        net.params = np.zeros(3)
+
+    np.testing.assert_array_equal(net.predict(X), twin.predict(X))
+    np.testing.assert_array_equal(flat(net), flat(twin))
+    assert net.backend.asnumpy(weights).tobytes() == net.get_params_dict()["W1"].tobytes()
+
+
 def test_params_may_be_the_networks_own_views() -> None:
     net = fastnn.MLP([3, 3, 3], bias=False, seed=0)
     before = net.get_params_dict()

@@ -383,7 +383,7 @@ def test_ctrl_c_leaves_the_rows_that_are_not_learned(monkeypatch: pytest.MonkeyP
 
 def test_rows_that_make_it_diverge_are_forgotten() -> None:
     network = NeuralNetwork(2, 2, 1, 1e308, seed=0)
-    before = network.wih
+    network.wih = before = np.zeros((2, 2))  # no sigmoid is saturated, whose slope would be 0
     for k in range(30):
         network.train([1e3, 1], [k % 2])
 
@@ -391,6 +391,35 @@ def test_rows_that_make_it_diverge_are_forgotten() -> None:
         network.query([1, 2])
 
     np.testing.assert_array_equal(network.wih, before)
+
+
+def test_a_step_by_hand_that_diverges_is_not_made() -> None:
+    neuron = Neuron("identity", 1.0, seed=0)
+
+    neuron.w = before = 1e300
+
+    with pytest.raises(DivergenceError, match="as they were before"):
+        neuron.backward(1e4, 0, neuron.forward(1e4))
+
+    assert neuron.w == before
+    assert 0 <= neuron.b < 1
+
+
+@pytest.mark.usefixtures("on_gpu")
+def test_what_learns_in_steps_goes_on_on_another_device() -> None:
+    machines = [(Perceptron(seed=0), Neuron(seed=0)) for _ in range(2)]
+
+    for (gate, neuron), device in zip(machines, ("cuda", "cpu"), strict=True):
+        gate.learn([1, 1], 0)
+        gate.net.to(device)
+        neuron.net.to(device)
+        gate.learn([1, 1], 0)
+        neuron.backward(3, 0.7, neuron.forward(3))
+
+    (gate, neuron), (plain_gate, plain_neuron) = machines
+    np.testing.assert_allclose(gate.net.backend.asnumpy(gate.net.params), plain_gate.net.params,
+                               rtol=1e-12)  # fmt: skip
+    assert (neuron.w, neuron.b) == pytest.approx((plain_neuron.w, plain_neuron.b), rel=1e-12)
 
 
 def test_a_step_that_diverges_is_not_made() -> None:

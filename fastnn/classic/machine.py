@@ -40,9 +40,15 @@ class Machine:
 
     def _learn(self, X: Array, Y: Array) -> None:
         """A step for each row, one after another."""
-        if self._steps is None or self._steps.learning_rate != self.learning_rate:
-            self._steps = Steps(self._net, self.loss, self.learning_rate)
-        self._steps.learn(X, Y)
+        net, steps = self._net, self._steps
+        with net.backend.active():
+            if (
+                steps is None
+                or steps.learning_rate != self.learning_rate
+                or steps.params is not net.params  # which it is not on another device
+            ):
+                steps = self._steps = Steps(net, self.loss, self.learning_rate)
+            steps.learn(X, Y)
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what is made when it is needed."""

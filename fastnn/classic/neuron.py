@@ -8,6 +8,7 @@ from fastnn.backend import Array
 from fastnn.checks import choice, flag
 from fastnn.classic.machine import Machine
 from fastnn.classic.rows import check_reachable, exactly, pairs, rows
+from fastnn.classic.steps import undone_unless_finite
 from fastnn.errors import ShapeError
 from fastnn.history import History
 from fastnn.layers import TrainedDense
@@ -61,19 +62,25 @@ class Neuron(Machine):
         return float(found[0]) if np.ndim(x) == 0 else found
 
     def backward(self, x: Any, y: Any, y_pred: Any) -> None:
-        """One step down the loss (y - y_pred)^2, where y_pred is what forward(x) has given."""
+        """One step down the loss (y - y_pred)^2, where y_pred is what forward(x) has given.
+
+        Raises DivergenceError, and then nothing has changed.
+        """
         X, Y = self._checked(x, y)
         A = rows(y_pred, "y_pred", 1)
         if len(A) != len(X):
             raise ShapeError(f"y_pred has {len(A)} numbers, need {len(X)}, as x has")
-        net, gradient = self.net, np.zeros_like(self.net.params)
-        dW, db = net.layout.views(gradient).values()
-        layer = TrainedDense(net.weights[0], net.biases[0], net.output, net.backend, dW, db,
-                             len(X), first=True)  # fmt: skip
-        seen, backprop = layer.forward(X)
-        seen[...] = A
-        backprop(2 * (A - Y) / len(X))
-        SGD(self.learning_rate).begin(net.params, gradient, {}, net.params, net.backend)(0)
+        net, backend = self.net, self.net.backend
+        with backend.active(), undone_unless_finite(net):
+            X, Y, A = map(backend.asarray, (X, Y, A))
+            gradient = backend.zeros(net.params.size)
+            dW, db = net.layout.views(gradient).values()
+            layer = TrainedDense(net.weights[0], net.biases[0], net.output, backend, dW, db,
+                                 len(X), first=True)  # fmt: skip
+            seen, backprop = layer.forward(X)
+            seen[...] = A
+            backprop(2 * (A - Y) / len(X))
+            SGD(self.learning_rate).begin(net.params, gradient, {}, net.params, backend)(0)
 
     def train(
         self, x: Any, y: Any, epochs: int = 10_000, target_loss: float = 0.0, show: bool = False

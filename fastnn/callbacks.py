@@ -94,6 +94,7 @@ class CSVLogger(Callback):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         files.check_target(self.path)
+        open(self.path, "a").close()  # the system says now if it may not be written
         self._names = []
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:

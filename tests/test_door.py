@@ -54,6 +54,8 @@ BAD_DATA: list[tuple[Any, Any, type[FastnnError], str]] = [
     (np.ma.masked_equal(X, X[0, 0]), y, DataError, "X has masked values"),
     (X, [[0, 1], [0]] * 6, ShapeError, "Y is not rectangular"),
     (X, y.astype(str), DTypeError, "np.unique"),
+    (X, y.astype(str).astype(object), DTypeError, "words become labels by np.unique"),
+    (X, y.astype(object), DTypeError, r"of a DataFrame: Y.to_numpy\(float\)"),
     (X, None, DTypeError, "Y is None"),
     (with_value(NAN), y, DataError, r"X\[5, 2\] is nan, need finite"),
     (with_value(-INF), y, DataError, r"X\[5, 2\] is -inf"),

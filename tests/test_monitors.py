@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn import schedules
+from fastnn import callbacks, schedules
 from fastnn.errors import ArgumentError, DivergenceError
 from tests.iris_runs import X, adding, after, calling, fit, iris_net, state, timeless, y
 
@@ -148,6 +148,21 @@ def test_a_missing_folder_is_refused_before_training(made: Any, tmp_path: Path) 
 
     with pytest.raises(FileNotFoundError, match="there is no folder"):
         fit(net, made(tmp_path / "no" / "file"))
+
+    assert state(net) == after(0)
+
+
+def test_a_log_that_may_not_be_written_is_refused_before_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, *_: Any, **__: Any) -> None:
+        raise PermissionError(f"{path} may not be written")
+
+    monkeypatch.setattr(callbacks, "open", refuse, raising=False)
+    net = iris_net()
+
+    with pytest.raises(PermissionError):
+        fit(net, fastnn.CSVLogger(tmp_path / "log.csv"))
 
     assert state(net) == after(0)
 

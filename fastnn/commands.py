@@ -189,7 +189,10 @@ def _optimizer(usual: Optimizer, name: str | None, given: dict[str, float]) -> O
     other = given.keys() - kind.__dataclass_fields__.keys()
     if other:
         option = min(other).replace("_", "-")
-        raise ArgumentError(f"--{option} is not a number of optimizer {name or 'here'!r}")
+        ours = next(name for name, each in BY_NAME.items() if each is kind)
+        able = [name for name, each in BY_NAME.items() if min(other) in each.__dataclass_fields__]
+        raise ArgumentError(f"--{option} is no number of the optimizer here, {ours}; try "
+                            f"--optimizer {able[0]}")  # fmt: skip
     return replace(usual if type(usual) is kind else kind(), **given)
 
 

@@ -2,7 +2,8 @@
 
 Y is labels (n,) where each row names one class, else rows (n, k); A (n, k) are the outputs
 of activation `output`, without NaN; n >= 1.  Of equal outputs the first is the larger.  The
-class is net.classify's up to what A rounds away: sigmoids saturate, their logits do not.
+class is net.classify's up to what A rounds away (sigmoids saturate, their logits do not), and
+but for outputs gelu and silu, which fall before they rise.
 Raises ArgumentError for a Y that a score does not fit.
 """
 

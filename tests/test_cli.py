@@ -62,7 +62,11 @@ FAILURES = [
     ("train --learning-rate -1", 2, "learning_rate"),
     ("train --learning-rate nan", 2, "learning_rate"),
     ("train --momentum 1", 2, "momentum"),
-    ("train --optimizer adam --momentum 0.9", 2, "--momentum is not a number of optimizer 'adam'"),
+    (
+        "train --optimizer adam --momentum 0.9",
+        2,
+        "--momentum is no number of the optimizer here, adam; try --optimizer sgd",
+    ),
     ("train --optimizer newton", 2, "--optimizer"),
     ("train --seed -1", 2, "seed is -1"),
     ("train --activation step", 2, "step"),

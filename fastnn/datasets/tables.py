@@ -44,9 +44,9 @@ def load_csv(
     """(X float64 (n, d), Y) of a CSV file.
 
     target: a column's name or index, or a list of them, whose Y is float64 (n, k).  One
-    column of integers is int64 (n,) as they stand; of words, int64 (n,) indices into the
-    sorted words; of other numbers, float64 (n,).  header: True, False, or "auto", which
-    takes the first row for names if it holds no number.
+    column of integers, of 18 digits at most, is int64 (n,) as they stand; of words, int64 (n,)
+    indices into the sorted words; of other numbers, float64 (n,).  header: True, False, or
+    "auto", which takes the first row for names if it holds no number.
 
     Raises DataError with file:line:column, ArgumentError for a column that is not there,
     OSError (FileNotFoundError) where the system refuses.

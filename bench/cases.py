@@ -38,10 +38,16 @@ class Job:
     rows: int
     epochs: int
     learning_rate: float = 0.1
+    is_resident: bool = True  # the rows are on the device before; else each job copies them there
 
     @property
     def name(self) -> str:
-        return f"{self.workload} {'-'.join(map(str, self.sizes))} batch {self.batch_size}"
+        return f"{self.title} {'-'.join(map(str, self.sizes))} batch {self.batch_size}"
+
+    @property
+    def title(self) -> str:
+        """The workload, and what is done besides."""
+        return self.workload + ", rows copied" * (not self.is_resident)
 
     @property
     def samples(self) -> int:
@@ -136,6 +142,11 @@ JOBS = [
     *_mnist((784, 50, 100, 10), "sigmoid", {10: STEPS[10], 100: STEPS[100]}, "mnist-dense"),
     *_mnist((784, 512, 512, 10), "relu", STEPS_OF_MANY_WEIGHTS),
 ]  # fmt: skip
+COPIED = [
+    replace(job, is_resident=False) for job in JOBS
+    if job.sizes == (784, 200, 10) and job.batch_size in (100, 8192)
+]  # fmt: skip
+ALL = {"cpu": JOBS, "cuda": JOBS + COPIED}
 QUICK = {
     "cpu": [
         job.quarter() for job in JOBS
@@ -145,5 +156,6 @@ QUICK = {
     "cuda": [
         job for job in JOBS
         if job.sizes in ((784, 200, 10), (784, 512, 512, 10)) and job.batch_size in (1, 100, 8192)
-    ],
+    ]
+    + COPIED,
 }  # fmt: skip

@@ -37,7 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep to a workload, and on a GPU to training: bench/gpu times all else there.
+    """Keep to a workload, and on a GPU to networks: bench/gpu times all else there.
 
     All that there is takes a turn before anything takes its next, an hour between first and last:
     what a machine does for some minutes is one turn of each.
@@ -46,7 +46,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     kept: list[pytest.Item] = []
     left: list[pytest.Item] = []
     for item in items:
-        is_there = device == "cpu" or item.path.stem == "test_training"
+        is_there = device == "cpu" or item.path.stem in ("test_training", "test_inference")
         is_wanted = is_there and item.nodeid.partition("[")[2].startswith(workload)
         (kept if is_wanted else left).append(item)
     config.hook.pytest_deselected(items=left)
@@ -159,8 +159,14 @@ def rest() -> None:
 
 
 @pytest.fixture(scope="session")
-def arena(is_timed: bool, request: pytest.FixtureRequest) -> Arena:
-    return Arena(is_timed, request.config.getoption("--device"))
+def device(request: pytest.FixtureRequest) -> str:
+    name: str = request.config.getoption("--device")
+    return name
+
+
+@pytest.fixture(scope="session")
+def arena(is_timed: bool, device: str) -> Arena:
+    return Arena(is_timed, device)
 
 
 @pytest.fixture(scope="session")

@@ -54,8 +54,9 @@ fi
 own steps 50
 own predictions 25
 if "$python" -c "import pytest_benchmark" 2>/dev/null; then
-    part bench 150 "$python" -m pytest -p pytest_benchmark.plugin bench/test_training.py -q --quick \
-        --device=cuda --benchmark-json="$folder/cuda.json" -p no:cacheprovider
+    part bench 180 "$python" -m pytest -p pytest_benchmark.plugin bench/test_training.py \
+        bench/test_inference.py -q --quick --device=cuda --benchmark-json="$folder/cuda.json" \
+        -p no:cacheprovider
 else
     echo "== bench: not run, pytest-benchmark is not installed" | tee -a "$log"
 fi

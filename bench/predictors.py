@@ -1,6 +1,7 @@
 """Predictors: functions from rows (n, d) to softmax outputs (n, k), from NumPy to NumPy.
 
-make(sizes, activation, layers) gives one for a trained network's layers.
+make(activation, layers, device) gives one for a trained network's layers; what is given there is
+on the device before the first call.
 """
 
 from collections.abc import Callable
@@ -18,30 +19,42 @@ Array = np.ndarray[Any, Any]
 Predictor = Callable[[Array], Array]
 
 
-def of_fused(activation: str, layers: Layers) -> Predictor:
-    net = _net(activation, layers)
-    planned(net, net.output).compile()
+def of_fused(activation: str, layers: Layers, device: str) -> Predictor:
+    net = _net(activation, layers, device)
+    if device == "cpu":
+        planned(net, net.output).compile()
     return partial(net.predict, execution="fused")
 
 
-def of_layers(activation: str, layers: Layers) -> Predictor:
-    return partial(_net(activation, layers).predict, execution="layers")
+def of_layers(activation: str, layers: Layers, device: str) -> Predictor:
+    return partial(_net(activation, layers, device).predict, execution="layers")
 
 
-def _net(activation: str, layers: Layers) -> fastnn.MLP:
+def _net(activation: str, layers: Layers, device: str) -> fastnn.MLP:
     params = {f"{name}{k}": x for k, pair in enumerate(layers, start=1)
               for name, x in zip("Wb", pair, strict=True)}  # fmt: skip
-    return fastnn.MLP.from_params(params, activation, device="cpu")
+    return fastnn.MLP.from_params(params, activation, device=device)
 
 
-def of_numpy(activation: str, layers: Layers) -> Predictor:
+def of_numpy(activation: str, layers: Layers, _: str) -> Predictor:
+    return _loop(np, activation, layers)
+
+
+def of_cupy(activation: str, layers: Layers, _: str) -> Predictor:
+    import cupy
+
+    predict = _loop(cupy, activation, [(cupy.asarray(W), cupy.asarray(b)) for W, b in layers])
+    return lambda X: cupy.asnumpy(predict(cupy.asarray(X)))  # type: ignore[no-any-return, unused-ignore]
+
+
+def _loop(xp: Any, activation: str, layers: Layers) -> Predictor:
     *hidden, (W_last, b_last) = layers
 
-    def sigmoid(Z: Array) -> Array:
-        return 1 / (1 + np.exp(-Z))
+    def sigmoid(Z: Array) -> Any:
+        return 1 / (1 + xp.exp(-Z))
 
-    def relu(Z: Array) -> Array:
-        return np.maximum(Z, 0)
+    def relu(Z: Array) -> Any:
+        return xp.maximum(Z, 0)
 
     activate = {"sigmoid": sigmoid, "relu": relu}[activation]
 
@@ -49,14 +62,14 @@ def of_numpy(activation: str, layers: Layers) -> Predictor:
         for W, b in hidden:
             X = activate(X @ W + b)
         Z = X @ W_last + b_last
-        E = np.exp(Z - Z.max(axis=1, keepdims=True))
+        E = xp.exp(Z - Z.max(axis=1, keepdims=True))
         A: Array = E / E.sum(axis=1, keepdims=True)
         return A
 
     return predict
 
 
-def of_sklearn(activation: str, layers: Layers) -> Predictor:
+def of_sklearn(activation: str, layers: Layers, _: str) -> Predictor:
     from sklearn.neural_network import MLPClassifier
 
     d, classes = len(layers[0][0]), len(layers[-1][1])
@@ -70,57 +83,94 @@ def of_sklearn(activation: str, layers: Layers) -> Predictor:
     return predict
 
 
-def of_pytorch(activation: str, layers: Layers) -> Predictor:
-    return _of_pytorch(activation, layers, lambda forward: forward)
+def of_pytorch(activation: str, layers: Layers, device: str) -> Predictor:
+    return _of_pytorch(activation, layers, device, lambda forward: forward)
 
 
-def of_pytorch_compiled(activation: str, layers: Layers) -> Predictor:
+def of_pytorch_compiled(activation: str, layers: Layers, device: str) -> Predictor:
     """For each number of rows anew."""
-    from bench.contenders.pytorch import Compiled, compiled
+    from bench.contenders import pytorch
 
+    kind = pytorch.Compiled if device == "cpu" else pytorch.CompiledOnCuda
     return _of_pytorch(
-        activation, layers, lambda forward: compiled(forward, dynamic=False, **Compiled.how)
+        activation, layers, device, partial(pytorch.compiled, dynamic=False, **kind.how)
     )
 
 
-def _of_pytorch(activation: str, layers: Layers, compiled: Callable[[Any], Any]) -> Predictor:
+def of_cuda_graph(activation: str, layers: Layers, device: str) -> Predictor:
+    """Captured once for each number of rows, which are copied into the graph's own."""
+    import torch
+
+    def graphed(forward: Any) -> Any:
+        graphs: dict[int, tuple[Any, Any, Any]] = {}
+
+        def replay(X: Any) -> Any:
+            if len(X) not in graphs:
+                slot = X.clone()
+                for _ in range(3):  # a capture may not contain the libraries' first calls
+                    forward(slot)
+                torch.cuda.synchronize()
+                graph = torch.cuda.CUDAGraph()
+                with torch.cuda.graph(graph):
+                    out = forward(slot)
+                graphs[len(X)] = graph, slot, out
+            graph, slot, out = graphs[len(X)]
+            slot.copy_(X)
+            graph.replay()
+            return out
+
+        return replay
+
+    return _of_pytorch(activation, layers, device, graphed)
+
+
+def _of_pytorch(
+    activation: str, layers: Layers, device: str, made: Callable[[Any], Any]
+) -> Predictor:
     """By plain functions: nn.Module's cost a third of one row."""
     import torch
 
+    torch.set_float32_matmul_precision("highest")
     activate = {"sigmoid": torch.sigmoid, "relu": torch.relu}[activation]
-    *hidden, (W_last, b_last) = [tuple(map(torch.from_numpy, pair)) for pair in layers]
+    there = [torch.from_numpy(x).to(device) for pair in layers for x in pair]
+    for x in there:
+        torch._dynamo.mark_static_address(x)
+    *hidden, (W_last, b_last) = zip(there[::2], there[1::2], strict=True)
 
     def forward(X: Any) -> Any:
         for W, b in hidden:
             X = activate(torch.addmm(b, X, W))
         return torch.softmax(torch.addmm(b_last, X, W_last), dim=1)
 
-    model = compiled(forward)
+    model = made(forward)
 
     def predict(X: Array) -> Array:
         with torch.inference_mode():
-            A: Array = model(torch.from_numpy(X)).numpy()
+            A: Array = model(torch.from_numpy(X).to(device)).cpu().numpy()
         return A
 
     return predict
 
 
-def of_jax(activation: str, layers: Layers) -> Predictor:
+def of_jax(activation: str, layers: Layers, device: str) -> Predictor:
     import jax
 
     activate = {"sigmoid": jax.nn.sigmoid, "relu": jax.nn.relu}[activation]
 
+    def product(X: Any, W: Any) -> Any:
+        return jax.numpy.dot(X, W, precision="highest")  # on a GPU the default is TF32
+
     def forward(X: Any, *parameters: Any) -> Any:
         *hidden, (W_last, b_last) = parameters
         for W, b in hidden:
-            X = activate(X @ W + b)
-        return jax.nn.softmax(X @ W_last + b_last)
+            X = activate(product(X, W) + b)
+        return jax.nn.softmax(product(X, W_last) + b_last)
 
-    model, there = jax.jit(forward), jax.device_put(layers, jax.devices("cpu")[0])
+    model, there = jax.jit(forward), jax.device_put(layers, jax.devices(device)[0])
     return lambda X: np.asarray(model(X, *there))
 
 
-def of_products(_: str, layers: Layers) -> Predictor:
+def of_products(_: str, layers: Layers, __: str) -> Predictor:
     """The matrix products and nothing else, into arrays that are there."""
     rooms: dict[int, list[Array]] = {}
 
@@ -134,13 +184,25 @@ def of_products(_: str, layers: Layers) -> Predictor:
     return products
 
 
-PREDICTORS = {
-    "fastnn fused": ("fastnn", of_fused),
-    "fastnn layers": ("fastnn", of_layers),
-    "NumPy loop": ("numpy", of_numpy),
-    "scikit-learn": ("sklearn", of_sklearn),
-    "PyTorch eager": ("torch", of_pytorch),
-    "PyTorch compiled": ("torch", of_pytorch_compiled),
-    "JAX compiled": ("jax", of_jax),
-    LIMIT: ("numpy", of_products),
+# By device and contender: the library that it takes, and what makes it.
+PREDICTORS: dict[str, dict[str, tuple[str, Callable[[str, Layers, str], Predictor]]]] = {
+    "cpu": {
+        "fastnn fused": ("fastnn", of_fused),
+        "fastnn layers": ("fastnn", of_layers),
+        "NumPy loop": ("numpy", of_numpy),
+        "scikit-learn": ("sklearn", of_sklearn),
+        "PyTorch eager": ("torch", of_pytorch),
+        "PyTorch compiled": ("torch", of_pytorch_compiled),
+        "JAX compiled": ("jax", of_jax),
+        LIMIT: ("numpy", of_products),
+    },
+    "cuda": {
+        "fastnn fused": ("fastnn", of_fused),
+        "fastnn layers": ("fastnn", of_layers),
+        "CuPy loop": ("cupy", of_cupy),
+        "PyTorch eager": ("torch", of_pytorch),
+        "PyTorch compiled": ("torch", of_pytorch_compiled),
+        "PyTorch CUDA graph": ("torch", of_cuda_graph),
+        "JAX compiled": ("jax", of_jax),
+    },
 }

@@ -34,7 +34,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         for turn in turns(config)
         for job in nets
         for size in BATCHES
-        for name in in_turn(PREDICTORS, turn)
+        for name in in_turn(PREDICTORS[config.getoption("--device")], turn)
     ]  # fmt: skip
     metafunc.parametrize(("job", "batch_size", "turn", "contender"), cases)
 
@@ -46,13 +46,13 @@ def ready() -> dict[tuple[Job, Any, str], float]:
 
 
 def test_inference(
-    benchmark: Any, is_timed: bool, ready: dict[tuple[Job, Any, str], float], job: Job,
-    batch_size: Any, turn: int, contender: str,
+    benchmark: Any, is_timed: bool, ready: dict[tuple[Job, Any, str], float], device: str,
+    job: Job, batch_size: Any, turn: int, contender: str,
 ) -> None:  # fmt: skip
-    library, _ = PREDICTORS[contender]
+    library, _ = PREDICTORS[device][contender]
     if importlib.util.find_spec(library) is None:
         pytest.skip(f"{library} is not installed")
-    predict = predictor(contender, job)
+    predict = predictor(contender, job, device)
     one = batch_size == "one row"
     size = 1 if one else batch_size
     n = 1 if one else ROWS
@@ -77,7 +77,7 @@ def test_inference(
     benchmark.extra_info.update(
         kind="inference", workload=job.workload + ", one row" * one,
         sizes="-".join(map(str, job.sizes)), batch_size=size, samples=len(X), contender=contender,
-        device="cpu", execution="", turn=turn, loss_error=None, counts=True,
+        device=device, execution="", turn=turn, loss_error=None, counts=True,
     )  # fmt: skip
     rest()
     benchmark.pedantic(work, rounds=count, warmup_rounds=min(1, count - 1), iterations=calls)
@@ -94,9 +94,9 @@ def rows(job: Job, n: int, is_timed: bool) -> Array:
 
 
 @cache
-def predictor(name: str, job: Job) -> Predictor:
-    _, make = PREDICTORS[name]
-    return make(job.activation, job.start())
+def predictor(name: str, job: Job, device: str) -> Predictor:
+    _, make = PREDICTORS[device][name]
+    return make(job.activation, job.start(), device)
 
 
 def formulas(job: Job, X: Array) -> Array:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bench.cases import JOBS, QUICK, Job
+from bench.cases import ALL, QUICK, Job
 from bench.conftest import Arena, in_turn, rest, rounds, turns
 from bench.contenders import CPU, CUDA
 from bench.reference import TOLERANCE, error
@@ -17,7 +17,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     cases = [
         pytest.param(job, turn, contender, id=f"{job.name}, {contender}, turn {turn}")
         for turn in turns(config)
-        for job in (QUICK[device] if config.getoption("--quick") else JOBS)
+        for job in (QUICK if config.getoption("--quick") else ALL)[device]
         for contender in in_turn(CPU if device == "cpu" else CUDA, turn)
     ]
     metafunc.parametrize(("job", "turn", "contender"), cases)
@@ -41,7 +41,7 @@ def test_training(
     wrong = None if layers is None else error(job, layers)  # after the last of the timed jobs
     counts = wrong is None or wrong <= TOLERANCE
     benchmark.extra_info.update(
-        kind="training", workload=job.workload, sizes="-".join(map(str, job.sizes)),
+        kind="training", workload=job.title, sizes="-".join(map(str, job.sizes)),
         batch_size=job.batch_size, samples=job.samples, contender=trainer.name,
         device=trainer.device, execution=getattr(trainer, "execution", ""), turn=turn,
         loss_error=wrong, counts=counts, traffic_seconds=arena.traffic.get(job),

@@ -16,6 +16,8 @@ from bench import contenders, reference
 from bench.cases import Job
 from bench.contenders import limit
 from bench.contenders.textbook import Textbook
+from bench.predictors import PREDICTORS
+from bench.test_inference import formulas
 
 NETS = [((64, 16, 10), "sigmoid"), ((64, 16, 12, 10), "sigmoid"),
         ((64, 16, 10), "relu"), ((64, 16, 12, 10), "relu")]  # fmt: skip
@@ -55,6 +57,22 @@ def test_a_contender_trains_what_the_reference_trains(contender: str) -> None:
             layers = trained.layers()
             assert layers is not None
             assert reference.error(job, layers) <= reference.TOLERANCE, job
+
+
+@pytest.mark.parametrize("contender", TRAINERS)
+@pytest.mark.filterwarnings("ignore:.torch.jit.script_method:DeprecationWarning")  # torch's own
+def test_rows_that_each_job_copies_are_the_same(contender: str) -> None:
+    job = replace(JOBS[1], is_resident=False)
+    if contender.startswith("pytorch:Compiled"):
+        pytest.skip("copies as the eager one does, and compiling takes long")
+    trained = runnable(contender)(job)
+
+    trained.train()
+
+    layers = trained.layers()
+    assert layers is not None
+    assert reference.error(job, layers) <= reference.TOLERANCE
+    assert job.name.startswith("digits, rows copied")
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.script_method:DeprecationWarning")  # torch's own
@@ -104,7 +122,7 @@ def test_the_products_by_cupy_are_those_by_numpy(standin: Any, by_cupy: Any) -> 
 
 
 def test_the_loop_by_cupy_is_the_loop_by_numpy(standin: Any, by_cupy: Any) -> None:
-    for job in (*JOBS[:4], JOBS[13]):
+    for job in (*JOBS[:4], JOBS[13], replace(JOBS[1], is_resident=False)):
         trained = by_cupy("Loop")(job)
         standin.waits.clear()
 
@@ -112,6 +130,16 @@ def test_the_loop_by_cupy_is_the_loop_by_numpy(standin: Any, by_cupy: Any) -> No
 
         assert standin.waits == ["stream"]
         assert reference.error(job, trained.layers() or []) <= reference.TOLERANCE
+
+
+@pytest.mark.parametrize("name", ["CuPy loop", "fastnn layers"])
+@pytest.mark.usefixtures("by_cupy")
+def test_predictions_on_a_gpu_are_those_of_the_formulas(name: str) -> None:
+    _, make = PREDICTORS["cuda"][name]
+
+    predict = make(JOBS[5].activation, JOBS[5].start(), "cuda")
+
+    np.testing.assert_allclose(predict(JOBS[5].X), formulas(JOBS[5], JOBS[5].X), atol=1e-6)
 
 
 def faster_learning(job: Job) -> Textbook:

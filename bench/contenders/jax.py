@@ -21,17 +21,21 @@ class Scanned(Contender):
     name = "JAX scanned"
 
     def __init__(self, job: Job) -> None:
-        orders = np.array(job.orders(), np.int32)
-        data = job.start(), job.X, job.y.astype(np.int32), orders
-        self.start, *self.data = jax.device_put(data, jax.devices(self.device)[0])
+        self.is_resident, self.rows = job.is_resident, (job.X, job.y.astype(np.int32))
+        self.start, self.orders = self.there(job.start(), np.array(job.orders(), np.int32))
+        self.data = self.there(*self.rows)
         self.job = jax.jit(_job(job), donate_argnums=0)
         self.begin()
+
+    def there(self, *values: Any) -> Any:
+        return jax.device_put(values, jax.devices(self.device)[0])
 
     def begin(self) -> None:
         self.params = jax.block_until_ready(jax.tree.map(jnp.copy, self.start))  # type: ignore[no-untyped-call, unused-ignore]
 
     def train(self) -> None:
-        self.params = jax.block_until_ready(self.job(self.params, *self.data))  # type: ignore[no-untyped-call, unused-ignore]
+        data = self.data if self.is_resident else self.there(*self.rows)
+        self.params = jax.block_until_ready(self.job(self.params, *data, self.orders))  # type: ignore[no-untyped-call, unused-ignore]
 
     def layers(self) -> Layers:
         return [(np.asarray(W), np.asarray(b)) for W, b in self.params]

@@ -18,7 +18,9 @@ class FastnnLayers(Contender):
         self.job = job
         self.net = fastnn.MLP(job.sizes, job.activation, seed=SEED, device=self.device)
         self.start = self.net.params.copy()
-        self.X, self.y = (self.net.backend.upload(x) for x in (job.X, job.y))
+        self.X, self.y = job.X, job.y
+        if job.is_resident:
+            self.X, self.y = map(self.net.backend.upload, (job.X, job.y))
 
     def begin(self) -> None:
         self.net.params[...] = self.start

@@ -25,6 +25,8 @@ class Eager(Contender):
     def __init__(self, job: Job) -> None:
         torch.set_float32_matmul_precision("highest")
         self.X, self.y = self.tensor(job.X), self.tensor(job.y)
+        pairs = [] if job.is_resident else [(self.X, job.X), (self.y, job.y)]
+        self.copied = [(there, _pinned(x)) for there, x in pairs]  # by each job
         orders = map(self.tensor, job.orders())
         self.batches = [rows for o in orders for rows in torch.split(o, job.batch_size)]
         self.start = [self.tensor(p) for layer in job.start() for p in layer]
@@ -46,6 +48,8 @@ class Eager(Contender):
         )
 
     def train(self) -> None:
+        for there, here in self.copied:
+            there.copy_(here, non_blocking=True)
         for rows in self.batches:
             self.step(self.params, self.X, self.y, rows)
         if self.device == "cuda":
@@ -112,6 +116,11 @@ def compiled(function: Any, **how: Any) -> Any:
     this function is nobody else's."""
     function.__code__ = function.__code__.replace()
     return torch.compile(function, **how)
+
+
+def _pinned(array: Array) -> Tensor:
+    tensor = torch.from_numpy(array)
+    return tensor.pin_memory() if torch.cuda.is_available() else tensor
 
 
 def _captured(

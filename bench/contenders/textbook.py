@@ -21,8 +21,7 @@ class Textbook(Contender):
 
     def __init__(self, job: Job) -> None:
         xp, self.job = self.xp, job
-        self.X = xp.asarray(job.X)
-        self.Y = xp.eye(job.sizes[-1], dtype=np.float32)[xp.asarray(job.y)]
+        self.copy()
         self.orders = [xp.asarray(order) for order in job.orders()]
         self.start = job.start()
         self.begin()
@@ -30,8 +29,15 @@ class Textbook(Contender):
     def begin(self) -> None:
         self.params = [(self.xp.array(W), self.xp.array(b)) for W, b in self.start]
 
+    def copy(self) -> None:
+        """The rows, to where the network is."""
+        self.X = self.xp.asarray(self.job.X)
+        self.Y = self.xp.eye(self.job.sizes[-1], dtype=np.float32)[self.xp.asarray(self.job.y)]
+
     def train(self) -> None:
         job = self.job
+        if not job.is_resident:
+            self.copy()
         for order in self.orders:
             for i in range(0, job.rows, job.batch_size):
                 rows = order[i : i + job.batch_size] if job.shuffles else slice(None)

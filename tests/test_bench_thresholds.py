@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(bool(config.DISABLE_JIT), reason="nothing is com
 def test_it_compares_two_ways(
     find: Callable[[], Iterator[tuple[float, float]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(thresholds, "TURNS", 0)
+    monkeypatch.setattr(thresholds, "TURNS", 1)
 
     value, ratio = next(find())
 

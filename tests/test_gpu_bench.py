@@ -250,6 +250,23 @@ def test_all_kernels_are_launched_for_a_memory_checker(
     assert capsys.readouterr().out == f"{count} launches\n"
 
 
+@pytest.mark.parametrize("apart", [0.5, float("nan")])
+def test_the_summary_says_who_did_something_else(tmp_path: Path, apart: float) -> None:
+    speeds = {name: {"median": speed, "least": 1.0, "most": 9.0} for name, speed in
+              (("fastnn cuda fused", 4.0), ("fastnn cuda layers", 2.0))}  # fmt: skip
+    record = Record(tmp_path, "throughput")
+    for batch_size, far in ((10, 1e-6), (100, apart)):
+        with record.row(net="6-10", batch_size=batch_size) as row:
+            row.update(apart=far, samples_per_second=speeds)
+
+    page = list(summary(tmp_path))
+
+    (same,), (other,) = ([line for line in page if f" {n} a batch" in line] for n in (10, 100))
+    assert "NOT THE SAME" not in same
+    assert other.endswith(f"NOT THE SAME: {apart:.1e} apart")
+    assert any(line.startswith("the rule: fused up to 4.20e+03 operations") for line in page)
+
+
 def test_the_summary_tells_what_is_there_and_what_is_not(tmp_path: Path, standin: Any) -> None:
     record = Record(tmp_path, "throughput")
     throughput.compare(record, *noise(8), nets=[((6, 10), "relu")], steps={4: 2}, turns=2)

@@ -12,6 +12,7 @@ from bench.gpu.rule import threshold
 
 Row = dict[str, Any]
 
+APART = 1e-3  # of the largest weight, or in an output: more is no rounding
 PARTS = ("machine", "accuracy", "throughput", "steps", "predictions", "launches", "barriers",
          "operations")  # fmt: skip
 
@@ -92,9 +93,14 @@ def _throughput(rows: list[Row]) -> Iterator[str]:
             f"{name} {s['median']:>10,.0f} ({s['least']:,.0f} to {s['most']:,.0f})"
             for name, s in row["samples_per_second"].items()
         )
-        yield f"  {row['net']:>15} {row['batch_size']:>5} a batch: {speeds}"
+        yield f"  {row['net']:>15} {row['batch_size']:>5} a batch: {speeds}{_remark(row)}"
     if timed:
-        yield _rule(timed)
+        yield _rule([row for row in timed if not _remark(row)])
+
+
+def _remark(row: Row) -> str:
+    """That the contenders of a row did not do the same, if so."""
+    return "" if row["apart"] <= APART else f"  NOT THE SAME: {row['apart']:.1e} apart"
 
 
 def _rule(timed: list[Row]) -> str:
@@ -107,7 +113,8 @@ def _rule(timed: list[Row]) -> str:
 def _predictions(rows: list[Row]) -> Iterator[str]:
     for row in rows:
         us = ", ".join(f"{name} {row[name]['median']:.1f} us" for name in ("layers", "fused"))
-        yield f"{row['net']:>15} {row['rows']:>6} rows, {row['place']}: {us} a prediction"
+        yield (f"{row['net']:>15} {row['rows']:>6} rows, {row['place']}: {us} a prediction"
+               f"{_remark(row)}")  # fmt: skip
 
 
 def _steps(rows: list[Row]) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """Table: the results as Markdown, on the terminal or in the README.
 
 python -m bench.table RESULT.json
-python -m bench.table --readme         what stands between the README's two marks
+python -m bench.table --readme         all that is committed: beside each file of results its
+                                       tables, and in the README, between its two marks
 """
 
 import argparse
@@ -17,7 +18,8 @@ from fastnn import files
 from fastnn.errors import DataError
 
 README = Path(__file__).parent.parent / "README.md"
-COMMITTED = [Path(__file__).parent / "results" / name for name in ("cpu.json", "cuda.json")]
+RESULTS = Path(__file__).parent / "results"
+COMMITTED = [RESULTS / name for name in ("cpu.json", "cuda.json")]  # those in the README
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 _UNITS = {
     "classic": ("milliseconds", 1e3),
@@ -30,9 +32,11 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser("python -m bench.table")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("file", nargs="?", metavar="RESULT.json")
-    what.add_argument("--readme", action="store_true", help="rewrite the README's tables")
+    what.add_argument("--readme", action="store_true", help="rewrite all tables")
     args = parser.parse_args(arguments)
     if args.readme:
+        for path in RESULTS.glob("*.json"):
+            files.replace(path.with_suffix(".md"), f"{markdown(path)}\n".encode())
         files.replace(README, rewritten(README.read_text("utf-8"), COMMITTED).encode())
     else:
         print(markdown(args.file))

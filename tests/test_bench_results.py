@@ -275,11 +275,22 @@ def test_the_readme_gets_what_is_there_between_its_marks(three: Path) -> None:
 
 
 def test_the_tables_say_what_the_committed_results_say() -> None:
-    results = table.COMMITTED[0].parent
-    tables = [path for path in results.glob("*.md") if path.with_suffix(".json").exists()]
-    assert tables
-    for path in tables:
-        assert path.read_text("utf-8") == table.markdown(path.with_suffix(".json")) + "\n"
+    for path in table.RESULTS.glob("*.json"):
+        tables = path.with_suffix(".md").read_text("utf-8")
+        assert tables == table.markdown(path) + "\n", "python -m bench.table --readme"
+
+
+def test_one_command_writes_all_tables(three: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    readme = three.with_name("README.md")
+    readme.write_text(f"before\n{table.BEGIN}\n{table.END}\nafter\n")
+    monkeypatch.setattr(table, "README", readme)
+    monkeypatch.setattr(table, "RESULTS", three.parent)
+    monkeypatch.setattr(table, "COMMITTED", [three])
+
+    table.main(["--readme"])
+
+    assert three.with_suffix(".md").read_text("utf-8") == table.markdown(three) + "\n"
+    assert table.markdown(three, ["training"]) in readme.read_text("utf-8")
 
 
 def test_the_readme_says_what_the_committed_results_say() -> None:

@@ -35,6 +35,11 @@ class Machine:
         self._settle()
         self._learning_rate: float = rate
 
+    def _write(self, place: Array, values: Array) -> None:
+        """values, in host memory, to a view of the parameters, wherever they are."""
+        with self._net.backend.active():
+            place[...] = self._net.backend.asarray(values)
+
     def _settle(self) -> None:
         """Learn what waits to be learned."""
 

@@ -54,20 +54,20 @@ class NeuralNetwork(Machine):
     @property
     def wih(self) -> Array:
         """(hidden, inputs), a copy."""
-        return self.net.weights[0].T.copy()
+        return self.net.get_params_dict()["W1"].T.copy()
 
     @wih.setter
     def wih(self, values: Any) -> None:
-        self.net.weights[0][...] = exactly(values, "wih", (self.hnodes, self.inodes)).T
+        self._write(self.net.weights[0], exactly(values, "wih", (self.hnodes, self.inodes)).T)
 
     @property
     def who(self) -> Array:
         """(outputs, hidden), a copy."""
-        return self.net.weights[1].T.copy()
+        return self.net.get_params_dict()["W2"].T.copy()
 
     @who.setter
     def who(self, values: Any) -> None:
-        self.net.weights[1][...] = exactly(values, "who", (self.onodes, self.hnodes)).T
+        self._write(self.net.weights[1], exactly(values, "who", (self.onodes, self.hnodes)).T)
 
     def train(self, inputs: Any, targets: Any) -> None:
         """Learn inputs (input_nodes,) and targets (output_nodes,) in 0..1, or rows of both.

@@ -45,7 +45,7 @@ class Neuron(Machine):
 
     @w.setter
     def w(self, value: Any) -> None:
-        self.net.weights[0][0, 0] = exactly(value, "w", ())
+        self._write(self.net.weights[0][0], exactly(value, "w", ()))
 
     @property
     def b(self) -> float:
@@ -54,7 +54,7 @@ class Neuron(Machine):
 
     @b.setter
     def b(self, value: Any) -> None:
-        self.net.biases[0][0] = exactly(value, "b", ())
+        self._write(self.net.biases[0], exactly(value, "b", ()))
 
     def forward(self, x: Any) -> Any:
         """The prediction for x.  Raises ShapeError, DTypeError, DataError."""

@@ -37,11 +37,11 @@ class Perceptron(Machine):
     @property
     def weights(self) -> Array:
         """(n_inputs,), what each input counts for; a copy."""
-        return self.net.weights[0][:, 0].copy()
+        return self.net.get_params_dict()["W1"][:, 0]
 
     @weights.setter
     def weights(self, values: Any) -> None:
-        self.net.weights[0][:, 0] = exactly(values, "weights", (self.n_inputs,))
+        self._write(self.net.weights[0][:, 0], exactly(values, "weights", (self.n_inputs,)))
 
     @property
     def threshold(self) -> float:
@@ -50,7 +50,7 @@ class Perceptron(Machine):
 
     @threshold.setter
     def threshold(self, value: Any) -> None:
-        self.net.biases[0][0] = -exactly(value, "threshold", ())
+        self._write(self.net.biases[0], -exactly(value, "threshold", ()))
 
     def predict(self, x: Any) -> Any:
         """0 or 1 for x (n_inputs,), or (n,) of them for rows.  Raises ShapeError, DataError."""

@@ -13,6 +13,7 @@ on_train_batch_* the network is then as at the start of the epoch, elsewhere as 
 
 import csv
 import math
+import os
 from typing import TYPE_CHECKING, Any
 
 from fastnn import files
@@ -94,7 +95,8 @@ class CSVLogger(Callback):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         files.check_target(self.path)
-        open(self.path, "a").close()  # the system says now if it may not be written
+        if os.path.exists(self.path) and not os.access(self.path, os.W_OK):
+            raise PermissionError(f"cannot write {self.path}: it is not writable")
         self._names = []
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:

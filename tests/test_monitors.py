@@ -2,6 +2,7 @@
 
 import csv
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn import callbacks, schedules
+from fastnn import schedules
 from fastnn.errors import ArgumentError, DivergenceError
 from tests.iris_runs import X, adding, after, calling, fit, iris_net, state, timeless, y
 
@@ -155,16 +156,16 @@ def test_a_missing_folder_is_refused_before_training(made: Any, tmp_path: Path) 
 def test_a_log_that_may_not_be_written_is_refused_before_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(path: Path, *_: Any, **__: Any) -> None:
-        raise PermissionError(f"{path} may not be written")
+    path, net = tmp_path / "log.csv", iris_net()
+    path.write_text("precious")
+    may = os.access  # root may write anything
+    monkeypatch.setattr(os, "access", lambda name, mode: Path(name) != path and may(name, mode))
 
-    monkeypatch.setattr(callbacks, "open", refuse, raising=False)
-    net = iris_net()
-
-    with pytest.raises(PermissionError):
-        fit(net, fastnn.CSVLogger(tmp_path / "log.csv"))
+    with pytest.raises(PermissionError, match=r"log\.csv: it is not writable"):
+        fit(net, fastnn.CSVLogger(path))
 
     assert state(net) == after(0)
+    assert path.read_text() == "precious"
 
 
 def table(path: Path) -> dict[str, list[float]]:

@@ -172,7 +172,7 @@ class MLP:
     @property
     def params(self) -> Array:
         """All parameters (n,), which .weights and .biases are views of; what is assigned to it is
-        copied into it.  Raises ShapeError, DTypeError, DeviceError."""
+        copied into it, finite or not.  Raises ShapeError, DTypeError, DataError, DeviceError."""
         return self._params
 
     @params.setter
@@ -181,7 +181,8 @@ class MLP:
             array = placed(values, "params", self.backend)
             if array.shape != self._params.shape:
                 raise ShapeError(f"params is {array.shape}, need {self._params.shape}")
-            self._params[...] = self.backend.asarray(array)
+            with np.errstate(over="ignore"):
+                self._params[...] = self.backend.asarray(array)
 
     @property
     def weights(self) -> list[Array]:

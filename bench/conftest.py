@@ -9,6 +9,7 @@ import os
 import platform
 import time
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,7 +24,8 @@ from bench.threads import set_threads
 from fastnn.gpu import version
 from fastnn.threads import thread_count
 
-_KEEPS_MEMORY = pytest.StashKey[bool]()
+HERE = Path(__file__).parent
+_KEEPS_MEMORY, _GPU = pytest.StashKey[bool](), pytest.StashKey[dict[str, str]]()
 _COMPILED = [job.short() for job in QUICK["cpu"] if job.batch_size >= 100]
 TURNS = {"cpu": 16, "cuda": 7}  # of each contender; a GPU is seldom shared
 SECONDS = 0.2  # of timed work in a turn
@@ -43,14 +45,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     what a machine does for some minutes is one turn of each.
     """
     workload, device = config.getoption("--workload") or "", config.getoption("--device")
+    others: list[pytest.Item] = []  # of other folders
     kept: list[pytest.Item] = []
     left: list[pytest.Item] = []
     for item in items:
         is_there = device == "cpu" or item.path.stem in ("test_training", "test_inference")
         is_wanted = is_there and item.nodeid.partition("[")[2].startswith(workload)
-        (kept if is_wanted else left).append(item)
+        (others if item.path.parent != HERE else kept if is_wanted else left).append(item)
     config.hook.pytest_deselected(items=left)
-    items[:] = sorted(kept, key=_turn)
+    items[:] = others + sorted(kept, key=_turn)
 
 
 def _turn(item: Any) -> int:
@@ -62,12 +65,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore")  # of the peers' own code
     set_threads(config.getoption("--threads"))
     config.stash[_KEEPS_MEMORY] = keep_memory()
+    config.stash[_GPU] = nvidia_smi(STILL) if config.getoption("--device") == "cuda" else {}
 
 
 def pytest_benchmark_update_machine_info(
     config: pytest.Config, machine_info: dict[str, Any]
 ) -> None:
     """What a figure means nothing without."""
+    gpu = config.stash[_GPU]
     machine_info.update(
         cpu_model=processor()["model"], cores=os.cpu_count(), threads=config.getoption("--threads"),
         blas=processor()["threads"], system=platform.platform(), commit=commit(),
@@ -77,10 +82,8 @@ def pytest_benchmark_update_machine_info(
         memory="kept by the process" if config.stash[_KEEPS_MEMORY] else "left to the C library",
         copies={f"{size >> 20} MB": copy_bandwidth(size) for size in (CACHED, LARGE)},  # bytes/s
         data="iris, digits" + ", MNIST" * bool(os.environ.get("FASTNN_DATA")),
+        gpu=gpu.get("name"), driver=gpu.get("driver_version"), power_limit=gpu.get("power.limit"),
     )  # fmt: skip
-    if config.getoption("--device") == "cuda":
-        gpu = nvidia_smi(STILL)
-        machine_info.update(gpu=gpu["name"], driver=gpu["driver_version"], nvidia_smi=gpu)
 
 
 def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:

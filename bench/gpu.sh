@@ -2,7 +2,8 @@
 # All that a GPU is needed for, in one call of under 9 minutes:  bench/gpu.sh DIR
 #
 # Tests, training, timings and a memory check, from a checkout in which nothing is installed.
-# DIR gets a JSON file a part, each valid whenever its part is cut short, tests.xml, and log.txt.
+# DIR gets a JSON file a part, each valid whenever its part is cut short (cuda.json is written when
+# its part ends), tests.xml, and log.txt.
 # FASTNN_DATA names the folder with MNIST; PYTHON another interpreter than python3.
 # Exit: 0, 1 where a part failed, 2 usage, 69 no usable GPU.
 set -u
@@ -27,7 +28,7 @@ part() { # NAME SECONDS COMMAND...: run it, note how it ended, and go on in any 
         return 1
     fi
     echo "== $name: at most $limit s" >>"$log"
-    timeout -s INT -k 5 "$limit" "$@" >>"$log" 2>&1 || status=$? # pytest then writes what it has
+    timeout -s INT -k 15 "$limit" "$@" >>"$log" 2>&1 || status=$? # pytest then writes what it has
     case $status in
         0) ending="done" ;;
         124 | 137) ending="cut short" ;;
@@ -53,6 +54,7 @@ else
 fi
 own steps 50
 own predictions 25
+own throughput 120
 if "$python" -c "import pytest_benchmark" 2>/dev/null; then
     part bench 180 "$python" -m pytest -p pytest_benchmark.plugin bench/test_training.py \
         bench/test_inference.py -q --quick --device=cuda --benchmark-json="$folder/cuda.json" \
@@ -60,7 +62,6 @@ if "$python" -c "import pytest_benchmark" 2>/dev/null; then
 else
     echo "== bench: not run, pytest-benchmark is not installed" | tee -a "$log"
 fi
-own throughput 120
 if command -v compute-sanitizer >/dev/null; then
     check() { # TOOL SECONDS MODULE
         part "$1" "$2" compute-sanitizer --tool "$1" --report-api-errors no --error-exitcode 1 \

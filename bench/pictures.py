@@ -26,8 +26,13 @@ def main(arguments: Sequence[str]) -> None:
 def draw(path: Path) -> None:
     """Write both pictures.  Raises as `bench.results.read`, and DataError where one is empty."""
     rows = read(path)
-    for name, picture in (("throughput", throughput(rows)), ("ratios", ratios(rows))):
-        save(picture, path.with_name(f"{path.stem}-{name}.png"))
+    for place, picture in zip(paths(path), (throughput(rows), ratios(rows)), strict=True):
+        save(picture, place)
+
+
+def paths(path: Path) -> list[Path]:
+    """Where those of a file are."""
+    return [path.with_name(f"{path.stem}-{name}.png") for name in ("throughput", "ratios")]
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import numpy as np
 
 import fastnn
 from bench.cases import Layers
+from bench.contenders.textbook import ACTIVATIONS
 from bench.results import LIMIT
 from fastnn.prediction import planned
 
@@ -49,18 +50,11 @@ def of_cupy(activation: str, layers: Layers, _: str) -> Predictor:
 
 def _loop(xp: Any, activation: str, layers: Layers) -> Predictor:
     *hidden, (W_last, b_last) = layers
-
-    def sigmoid(Z: Array) -> Any:
-        return 1 / (1 + xp.exp(-Z))
-
-    def relu(Z: Array) -> Any:
-        return xp.maximum(Z, 0)
-
-    activate = {"sigmoid": sigmoid, "relu": relu}[activation]
+    activate, _ = ACTIVATIONS[activation]
 
     def predict(X: Array) -> Array:
         for W, b in hidden:
-            X = activate(X @ W + b)
+            X = activate(xp, X @ W + b)
         Z = X @ W_last + b_last
         E = xp.exp(Z - Z.max(axis=1, keepdims=True))
         A: Array = E / E.sum(axis=1, keepdims=True)
@@ -84,44 +78,43 @@ def of_sklearn(activation: str, layers: Layers, _: str) -> Predictor:
 
 
 def of_pytorch(activation: str, layers: Layers, device: str) -> Predictor:
-    return _of_pytorch(activation, layers, device, lambda forward: forward)
+    def made(forward: Any) -> Any:
+        return forward if device == "cpu" else lambda X: forward(X.to(device))
+
+    return _of_pytorch(activation, layers, device, made)
 
 
 def of_pytorch_compiled(activation: str, layers: Layers, device: str) -> Predictor:
     """For each number of rows anew."""
     from bench.contenders import pytorch
 
-    kind = pytorch.Compiled if device == "cpu" else pytorch.CompiledOnCuda
-    return _of_pytorch(
-        activation, layers, device, partial(pytorch.compiled, dynamic=False, **kind.how)
-    )
+    def made(forward: Any) -> Any:
+        kind = pytorch.Compiled if device == "cpu" else pytorch.CompiledOnCuda
+        compiled = pytorch.compiled(forward, dynamic=False, **kind.how)
+        return compiled if device == "cpu" else lambda X: compiled(X.to(device))
+
+    return _of_pytorch(activation, layers, device, made)
 
 
 def of_cuda_graph(activation: str, layers: Layers, device: str) -> Predictor:
-    """Captured once for each number of rows, which are copied into the graph's own."""
-    import torch
+    """Captured once for each number of rows, which are copied to where the graph reads them."""
+    from bench.contenders.pytorch import captured
 
-    def graphed(forward: Any) -> Any:
+    def made(forward: Any) -> Any:
         graphs: dict[int, tuple[Any, Any, Any]] = {}
 
         def replay(X: Any) -> Any:
             if len(X) not in graphs:
-                slot = X.clone()
-                for _ in range(3):  # a capture may not contain the libraries' first calls
-                    forward(slot)
-                torch.cuda.synchronize()
-                graph = torch.cuda.CUDAGraph()
-                with torch.cuda.graph(graph):
-                    out = forward(slot)
-                graphs[len(X)] = graph, slot, out
-            graph, slot, out = graphs[len(X)]
+                slot = X.to(device)
+                graphs[len(X)] = slot, *captured(lambda: forward(slot))
+            slot, graph, out = graphs[len(X)]
             slot.copy_(X)
             graph.replay()
             return out
 
         return replay
 
-    return _of_pytorch(activation, layers, device, graphed)
+    return _of_pytorch(activation, layers, device, made)
 
 
 def _of_pytorch(
@@ -144,10 +137,10 @@ def _of_pytorch(
 
     model = made(forward)
 
-    def predict(X: Array) -> Array:
+    def predict(X: Array) -> Any:
         with torch.inference_mode():
-            A: Array = model(torch.from_numpy(X).to(device)).cpu().numpy()
-        return A
+            A = model(torch.from_numpy(X))
+            return A.numpy() if device == "cpu" else A.cpu().numpy()
 
     return predict
 
@@ -184,25 +177,25 @@ def of_products(_: str, layers: Layers, __: str) -> Predictor:
     return products
 
 
-# By device and contender: the library that it takes, and what makes it.
+# By device and contender: who of bench.contenders can run where it can, and what makes it.
 PREDICTORS: dict[str, dict[str, tuple[str, Callable[[str, Layers, str], Predictor]]]] = {
     "cpu": {
-        "fastnn fused": ("fastnn", of_fused),
-        "fastnn layers": ("fastnn", of_layers),
-        "NumPy loop": ("numpy", of_numpy),
-        "scikit-learn": ("sklearn", of_sklearn),
-        "PyTorch eager": ("torch", of_pytorch),
-        "PyTorch compiled": ("torch", of_pytorch_compiled),
-        "JAX compiled": ("jax", of_jax),
-        LIMIT: ("numpy", of_products),
+        "fastnn fused": ("ours:FastnnFused", of_fused),
+        "fastnn layers": ("ours:FastnnLayers", of_layers),
+        "NumPy loop": ("textbook:Textbook", of_numpy),
+        "scikit-learn": ("sklearn:ScikitLearn", of_sklearn),
+        "PyTorch eager": ("pytorch:Eager", of_pytorch),
+        "PyTorch compiled": ("pytorch:Compiled", of_pytorch_compiled),
+        "JAX compiled": ("jax:Scanned", of_jax),
+        LIMIT: ("limit:Products", of_products),
     },
     "cuda": {
-        "fastnn fused": ("fastnn", of_fused),
-        "fastnn layers": ("fastnn", of_layers),
-        "CuPy loop": ("cupy", of_cupy),
-        "PyTorch eager": ("torch", of_pytorch),
-        "PyTorch compiled": ("torch", of_pytorch_compiled),
-        "PyTorch CUDA graph": ("torch", of_cuda_graph),
-        "JAX compiled": ("jax", of_jax),
+        "fastnn fused": ("ours:FastnnFusedOnCuda", of_fused),
+        "fastnn layers": ("ours:FastnnLayersOnCuda", of_layers),
+        "CuPy loop": ("cupy:Loop", of_cupy),
+        "PyTorch eager": ("pytorch:EagerOnCuda", of_pytorch),
+        "PyTorch compiled": ("pytorch:CompiledOnCuda", of_pytorch_compiled),
+        "PyTorch CUDA graph": ("pytorch:CudaGraph", of_cuda_graph),
+        "JAX compiled": ("jax:ScannedOnCuda", of_jax),
     },
 }

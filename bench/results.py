@@ -173,6 +173,7 @@ def machine(path: files.PathLike) -> str:
         _told("copies at {}", _copies(info.get("copies") or {})),
         _told("{}", info.get("gpu")),
         _told("driver {}", info.get("driver")),
+        _told("power limit {}", info.get("power_limit")),
         _told("{}", info.get("precision")),
         _told("memory {}", info.get("memory")),
         _told("data: {}", info.get("data")),

@@ -65,7 +65,8 @@ def main(arguments: Sequence[str]) -> None:
     get_backend(args.device)  # there is one
     args.out.mkdir(parents=True, exist_ok=True)
     path = args.out / f"{args.device}{'-quick' * args.quick}.json"
-    path.unlink(missing_ok=True)  # what is there afterwards is of this run
+    for old in (path, path.with_suffix(".md"), *pictures.paths(path)):
+        old.unlink(missing_ok=True)  # what is there afterwards is of this run
     options = [f"--device={args.device}", f"--benchmark-json={path}"]
     options += ["--quick"] * args.quick + [f"--workload={args.workload}"] * bool(args.workload)
     bar = Bar()

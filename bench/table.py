@@ -150,7 +150,7 @@ def _conditions(path: files.PathLike, rows: list[Row]) -> str:
     """What the figures are, and where they come from."""
     if not rows:
         return f"No results. {machine(path)}."
-    turns = sorted({row.turns for row in rows if row.kind != "start"} or {1})
+    turns = sorted({row.turns for row in rows})
     count = " to ".join(map(str, dict.fromkeys((turns[0], turns[-1]))))
     lines = [
         f"Measured on {machine(path)}, in {count} turn{'s' * (turns[-1] > 1)} of one call or more."

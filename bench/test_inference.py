@@ -1,6 +1,5 @@
 """Inference: one row from NumPy to NumPy, and 10,000 rows in batches, each predictor in turns."""
 
-import importlib.util
 import os
 import time
 from functools import cache
@@ -11,6 +10,7 @@ import pytest
 
 from bench.cases import JOBS, Array, Job, rows_of
 from bench.conftest import in_turn, rest, turns
+from bench.contenders import missing
 from bench.predictors import PREDICTORS, Predictor
 from bench.reference import forward
 from bench.results import LIMIT
@@ -49,9 +49,9 @@ def test_inference(
     benchmark: Any, is_timed: bool, ready: dict[tuple[Job, Any, str], float], device: str,
     job: Job, batch_size: Any, turn: int, contender: str,
 ) -> None:  # fmt: skip
-    library, _ = PREDICTORS[device][contender]
-    if importlib.util.find_spec(library) is None:
-        pytest.skip(f"{library} is not installed")
+    who, _ = PREDICTORS[device][contender]
+    if (job, batch_size, contender) not in ready and (reason := missing(who)):
+        pytest.skip(reason)
     predict = predictor(contender, job, device)
     one = batch_size == "one row"
     size = 1 if one else batch_size

@@ -23,15 +23,14 @@ PROCESSES = {
     "import fastnn": ["-c", "import fastnn"],
     "first fit, warm cache": ["-c", FIT],
     "first fit, empty cache": ["-c", FIT],
-    "fastnn train iris, warm cache": ["-m", "fastnn", "train", "iris"],
-    "fastnn train iris, empty cache": ["-m", "fastnn", "train", "iris"],
+    "fastnn train iris, warm cache": ["-m", "fastnn", "train", "iris", "--device", "cpu"],
+    "fastnn train iris, empty cache": ["-m", "fastnn", "train", "iris", "--device", "cpu"],
 }
 BARE = ("python", "import numpy")
-TURNS = 5
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    cases = [(turn, name) for turn in turns(metafunc.config)[:TURNS] for name in PROCESSES]
+    cases = [(turn, name) for turn in turns(metafunc.config)[::3] for name in PROCESSES]
     metafunc.parametrize(("turn", "name"), cases)
 
 
@@ -43,7 +42,7 @@ def warm_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_start(benchmark: Any, warm_cache: Path, tmp_path: Path, turn: int, name: str) -> None:
     cache = tmp_path if "empty" in name else warm_cache
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'kernels'}",
-                   "FASTNN_CACHE": str(cache)}  # fmt: skip
+                   "FASTNN_CACHE": str(cache), "FASTNN_DEVICE": "cpu"}  # fmt: skip
     environment.pop("FASTNN_NUM_THREADS", None)  # holding BLAS to it would cost an import
 
     def work() -> None:

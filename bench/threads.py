@@ -17,6 +17,7 @@ def set_threads(n: int) -> None:
     for library in ("FASTNN", "OMP", "OPENBLAS", "MKL"):
         os.environ[f"{library}_NUM_THREADS"] = str(n)
     os.environ["PJRT_NPROC"] = str(n)
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # a GPU is the others' too
     threadpool_limits(n)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(n)

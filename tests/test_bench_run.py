@@ -15,8 +15,13 @@ Pytest = Callable[[list[str], list[Any]], int]
 
 @pytest.fixture
 def as_pytest(monkeypatch: pytest.MonkeyPatch) -> Callable[[Pytest], None]:
-    """Puts a function in pytest's place, and nothing in that of the pictures."""
-    monkeypatch.setattr(pictures, "draw", lambda path: None)
+    """Puts a function in pytest's place, and empty files in that of the pictures."""
+
+    def draw(path: Path) -> None:
+        for picture in pictures.paths(path):
+            picture.touch()
+
+    monkeypatch.setattr(pictures, "draw", draw)
     return lambda function: monkeypatch.setattr(pytest, "main", function)
 
 
@@ -37,7 +42,8 @@ def test_a_run_leaves_its_figures_and_tables(
     run.main(["--out", str(tmp_path / "new"), "--quick"])
 
     assert {path.name for path in (tmp_path / "new").iterdir()} == {
-        "cpu-quick.json", "cpu-quick.md", "log.txt"
+        "cpu-quick.json", "cpu-quick.md", "cpu-quick-ratios.png", "cpu-quick-throughput.png",
+        "log.txt",
     }  # fmt: skip
     assert "| fastnn | **2,000** |" in capsys.readouterr().out
 
@@ -55,7 +61,7 @@ def test_the_figures_of_an_earlier_run_are_not_shown_again(
         run.main(["--out", str(tmp_path)])
 
     assert capsys.readouterr().out == ""
-    assert not (tmp_path / "cpu.json").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["log.txt"]
 
 
 @pytest.mark.usefixtures("as_pytest")

@@ -58,10 +58,11 @@ def test_all_kinds_take_a_turn_before_one_takes_its_next(
     tests = [("start", "start 0"), ("start", "start 1"), ("training", "iris 0"),
              ("training", "iris 1"), ("inference", "digits 0")]  # fmt: skip
     items: list[Any] = [
-        SimpleNamespace(nodeid=f"test[{name}]", path=Path(f"test_{module}.py"),
+        SimpleNamespace(nodeid=f"test[{name}]", path=conftest.HERE / f"test_{module}.py",
                         callspec=SimpleNamespace(params={"turn": int(name[-1])}))
         for module, name in tests
     ]  # fmt: skip
+    items.append(SimpleNamespace(nodeid="test_of_another_folder", path=Path(__file__)))
     gone: list[Any] = []
     config: Any = SimpleNamespace(
         getoption={"--workload": workload, "--device": device}.get,
@@ -70,7 +71,8 @@ def test_all_kinds_take_a_turn_before_one_takes_its_next(
 
     conftest.pytest_collection_modifyitems(config, items)
 
-    assert [item.nodeid for item in items] == [f"test[{name}]" for name in left]
+    found = [item.nodeid for item in items]
+    assert found == ["test_of_another_folder", *(f"test[{name}]" for name in left)]
     assert len(gone) == len(tests) - len(left)
 
 

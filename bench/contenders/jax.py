@@ -1,6 +1,5 @@
 """JAX: a job in one compiled function, which scans over its epochs and their batches."""
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -11,8 +10,6 @@ from jax import lax
 
 from bench.cases import Job, Layers
 from bench.contenders import Contender
-
-os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # others need the GPU's memory too
 
 
 class Scanned(Contender):

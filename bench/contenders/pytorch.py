@@ -103,7 +103,7 @@ class CudaGraph(EagerOnCuda):
 
         def replay(params: list[Tensor], X: Tensor, y: Tensor, rows: Tensor) -> None:
             if len(rows) not in graphs:
-                graphs[len(rows)] = _captured(step, params, X, y, rows)
+                graphs[len(rows)] = _captured_step(step, params, X, y, rows)
             graph, slot = graphs[len(rows)]
             slot.copy_(rows)
             graph.replay()
@@ -123,20 +123,27 @@ def _pinned(array: Array) -> Tensor:
     return tensor.pin_memory() if torch.cuda.is_available() else tensor
 
 
-def _captured(
+def captured(work: Callable[[], Any]) -> tuple[torch.cuda.CUDAGraph, Any]:
+    """The graph of work and what it returns, after some on a stream of their own: a capture may
+    not contain the libraries' first calls."""
+    side = torch.cuda.Stream()  # type: ignore[no-untyped-call, unused-ignore]
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(3):
+            work()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        out = work()
+    return graph, out
+
+
+def _captured_step(
     step: Step, params: list[Tensor], X: Tensor, y: Tensor, rows: Tensor
 ) -> tuple[torch.cuda.CUDAGraph, Tensor]:
     """The graph of a step, and where it reads the numbers of its rows; params stay as they are."""
     slot, before = rows.clone(), [p.detach().clone() for p in params]
-    side = torch.cuda.Stream()  # type: ignore[no-untyped-call, unused-ignore]
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):
-        for _ in range(3):  # a capture may not contain the libraries' first calls
-            step(params, X, y, slot)
-    torch.cuda.current_stream().wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        step(params, X, y, slot)
+    graph, _ = captured(lambda: step(params, X, y, slot))
     with torch.no_grad():
         torch._foreach_copy_(params, before)
     return graph, slot

@@ -44,7 +44,7 @@ class Textbook(Contender):
                 self.step(self.X[rows], self.Y[rows])
 
     def step(self, X: Any, Y: Any) -> None:
-        xp, activate, slope = self.xp, *_ACTIVATIONS[self.job.activation]
+        xp, activate, slope = self.xp, *ACTIVATIONS[self.job.activation]
         inputs = [X]
         for W, b in self.params[:-1]:
             inputs.append(activate(xp, xp.dot(inputs[-1], W) + b))
@@ -64,7 +64,7 @@ class Textbook(Contender):
         return [(np.array(W), np.array(b)) for W, b in self.params]
 
 
-_ACTIVATIONS: dict[str, tuple[Callable[[Any, Any], Any], Callable[[Any], Any]]] = {
+ACTIVATIONS: dict[str, tuple[Callable[[Any, Any], Any], Callable[[Any], Any]]] = {
     "sigmoid": (lambda xp, Z: 1 / (1 + xp.exp(-Z)), lambda A: A * (1 - A)),
     "relu": (lambda xp, Z: xp.maximum(Z, 0), lambda A: A > 0),
 }

@@ -94,8 +94,8 @@ def _throughput(rows: list[Row]) -> Iterator[str]:
             for name, s in row["samples_per_second"].items()
         )
         yield f"  {row['net']:>15} {row['batch_size']:>5} a batch: {speeds}{_remark(row)}"
-    if timed:
-        yield _rule([row for row in timed if not _remark(row)])
+    if same := [row for row in timed if not _remark(row)]:
+        yield _rule(same)
 
 
 def _remark(row: Row) -> str:

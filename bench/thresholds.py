@@ -84,7 +84,7 @@ def rows() -> Iterator[tuple[float, float]]:
 
     for n in (100, 300, 1000, 3000):
         X = data(n, SIZES[0], 0.2)
-        yield 2 * n * net.layout.count, ratio(predicting(X, 0), predicting(X, NEVER))
+        yield n * prediction.operations(net), ratio(predicting(X, 0), predicting(X, NEVER))
 
 
 def training(sizes: tuple[int, ...], batch_size: int | None, X: Array, **constants: Any) -> Work:

@@ -29,7 +29,8 @@ LEFT = range(3, FEW + 1)  # rows that BLAS does faster where weights are more, i
 TOO_MANY = 2**22  # bytes of weights, in whole vectors, that one thread reads too slowly
 VECTOR = 64  # bytes
 CHUNK = 2**18  # numbers of X that are converted at once
-ALONE = 8e7  # operations that one thread does as soon as two
+ALONE = 1e8  # operations that one thread does as soon as two
+UNIT, ROW = 330, 4000  # operations in whose time a unit is activated, and a row begun and ended
 CALL = 20e-6  # the layers' seconds for a call, beside those for operations
 
 
@@ -79,6 +80,11 @@ def planned(net: "MLP", head: str) -> Any:
     return Plan(net.sizes, (*net.activations, head), net.dtype)
 
 
+def operations(net: "MLP") -> int:
+    """Of a row, with what takes as long."""
+    return 2 * net.layout.count + UNIT * sum(net.sizes[1:]) + ROW
+
+
 class Prediction:
     """A network's outputs, from its parameters as they are at each call."""
 
@@ -90,7 +96,7 @@ class Prediction:
         self.spaces: list[tuple[int, Any]] = []
         self.scaling, self.dtype = net.scaling, net.dtype
         self.d, self.k = net.sizes[0], net.sizes[-1]
-        self.operations = 2 * net.layout.count  # of a row
+        self.operations = operations(net)
         self.left = _left(net) if left is None else left
         # One row costs 2 us, and each name that is looked up for it 20 ns.
         self.predict_few, self.few_space = self.predictor.predict_few, self.predictor.few_space

@@ -26,6 +26,7 @@ from fastnn.threads import thread_count
 
 HERE = Path(__file__).parent
 _KEEPS_MEMORY, _GPU = pytest.StashKey[bool](), pytest.StashKey[dict[str, str]]()
+_LOAD = pytest.StashKey[float | None]()
 _COMPILED = [job.short() for job in QUICK["cpu"] if job.batch_size >= 100]
 TURNS = {"cpu": 16, "cuda": 7}  # of each contender; a GPU is seldom shared
 SECONDS = 0.2  # of timed work in a turn
@@ -62,6 +63,8 @@ def _turn(item: Any) -> int:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # of the last minute: what others are at; Windows has none
+    config.stash[_LOAD] = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None
     config.addinivalue_line("filterwarnings", "ignore")  # of the peers' own code
     set_threads(config.getoption("--threads"))
     config.stash[_KEEPS_MEMORY] = keep_memory()
@@ -78,7 +81,7 @@ def pytest_benchmark_update_machine_info(
         blas=processor()["threads"], system=platform.platform(), commit=commit(),
         versions={"fastnn": fastnn.__version__, "python": platform.python_version()}
         | {name: found for name in PACKAGES if (found := version(name))},
-        precision="float32, products in full float32",
+        load=config.stash[_LOAD], precision="float32, products in full float32",
         memory="kept by the process" if config.stash[_KEEPS_MEMORY] else "left to the C library",
         copies={f"{size >> 20} MB": copy_bandwidth(size) for size in (CACHED, LARGE)},  # bytes/s
         data="iris, digits" + ", MNIST" * bool(os.environ.get("FASTNN_DATA")),

@@ -171,6 +171,7 @@ def machine(path: files.PathLike) -> str:
         _told("{} threads", info.get("threads")),
         *(f"{name} with {count}" for name, count in (info.get("blas") or {}).items()),
         _told("copies at {}", _copies(info.get("copies") or {})),
+        _told("load {} at the start", info.get("load")),
         _told("{}", info.get("gpu")),
         _told("driver {}", info.get("driver")),
         _told("power limit {}", info.get("power_limit")),

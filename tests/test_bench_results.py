@@ -19,7 +19,7 @@ CASE = {"kind": "training", "workload": "mnist", "sizes": "784-200-10", "device"
         "batch_size": 100, "samples": 1000, "counts": True, "turn": 0}  # fmt: skip
 MACHINE = {"cpu_model": "Some CPU", "cores": 4, "threads": 2, "blas": {"openblas": 2},
            "versions": {"numpy": "2.3.4", "torch": None}, "data": "MNIST", "gpu": None,
-           "memory": "kept by the process",
+           "load": 1.3, "memory": "kept by the process",
            "copies": {"1 MB": 8e10, "256 MB": 1.2e10}}  # fmt: skip
 
 
@@ -123,7 +123,7 @@ def test_a_ratio_leaves_out_the_turns_that_something_slowed(write: Any) -> None:
 def test_the_machine_is_told_in_a_line_without_what_it_has_not(three: Path) -> None:
     assert machine(three) == (
         "Some CPU, 4 cores, 2 threads, openblas with 2, copies at 80 GB/s (of 1 MB) and 12 GB/s "
-        "(of 256 MB), memory kept by the process, data: MNIST, numpy 2.3.4, "
+        "(of 256 MB), load 1.3 at the start, memory kept by the process, data: MNIST, numpy 2.3.4, "
         "commit 0123456 with changes, 2026-02-03"
     )
 

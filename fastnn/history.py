@@ -61,6 +61,8 @@ class History:
         if isinstance(key, SupportsIndex):
             epoch = _place(key, len(self))
             return {name: x[epoch] for name, x in self.columns.items() if epoch < len(x)}
+        if key not in self.columns:
+            raise KeyError(f"{key!r}, need one of {', '.join(self.columns)}")
         return self.columns[key]
 
     @property

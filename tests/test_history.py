@@ -78,7 +78,7 @@ def test_an_epoch_that_is_not_there_is_refused(epoch: int) -> None:
 
 @pytest.mark.parametrize("key", ["los", "best_epoch", 1.5, None])
 def test_a_column_that_is_not_there_is_refused(key: Any) -> None:
-    with pytest.raises(KeyError):
+    with pytest.raises(KeyError, match=f"{key!r}, need one of loss, accuracy, .*, seconds"):
         five()[key]
 
 

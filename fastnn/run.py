@@ -281,8 +281,11 @@ class Run:
         known = [float(mean(self.losses[:done]))] if done else self.history.loss[-1:]
         last = f"{known[0]:.4g}" if known else "none"
         rate = self.optimizer.at("learning_rate", self.step - self.batch + step)
+        advice = "Try a smaller learning rate, or input_scaling"
+        if not np.isfinite(self.start).all():
+            advice = "Its parameters were not finite even then: make it anew, or set net.params"
         return DivergenceError(
             f"{what} stopped being finite in epoch {self.epoch + 1}, step {step + 1}, at "
             f"learning rate {rate:g} (last finite loss: {last}); the network is as "
-            "it was at the start of that epoch.  Try a smaller learning rate, or input_scaling"
+            f"it was at the start of that epoch.  {advice}"
         )

@@ -259,6 +259,16 @@ def test_a_parameter_may_diverge_before_the_loss() -> None:
     assert not flat(net).any()
 
 
+def test_a_network_that_was_not_finite_is_not_told_to_learn_slower() -> None:
+    net = iris_net()
+    net.params[3] = np.nan
+
+    with pytest.raises(
+        DivergenceError, match=r"epoch 1, step 1,.* were not finite even then: make"
+    ):
+        net.fit(X, y)
+
+
 class Exploding(fastnn.Callback):
     """Fits another network after each epoch, which diverges."""
 

@@ -165,7 +165,9 @@ def host_array(values: Any, name: str) -> Array:
 def real(array: Array, name: str) -> Array:
     """array, if it is of real numbers, in this machine's order of bytes.  Raises DTypeError."""
     if array.dtype.kind not in "biuf":
-        is_words = array.dtype.kind in "OU" and array.size and isinstance(array.flat[0], str)
+        is_words = (
+            array.dtype.kind in "OSU" and array.size and isinstance(array.flat[0], str | bytes)
+        )
         hint = f"; of a DataFrame: {name}.to_numpy(float)" if array.dtype.kind == "O" else ""
         if name == "Y" and is_words:
             hint = "; words become labels by np.unique(Y, return_inverse=True)"

@@ -143,10 +143,10 @@ def _parser() -> argparse.ArgumentParser:
     bench = subparsers.add_parser("bench", help="time it, beside others (from a checkout)")
     bench.set_defaults(command=commands.bench)
     add = bench.add_argument
-    add("--device", choices=["cpu", "cuda"], default="cpu")
+    add("--device", choices=["cpu", "cuda"], help="default: cpu")
     add("--workload", choices=["iris", "digits", "mnist"], help="default: all")
     add("--quick", action="store_true", help="a part of the cases, in two minutes")
-    add("--out", default="bench-results", metavar="DIR", help="default: bench-results")
+    add("--out", metavar="DIR", help="default: bench-results")
     add("--compare", nargs=2, metavar=("A.json", "B.json"), help="only tell what changed")
 
     subparsers.add_parser("devices", help="list the usable devices").set_defaults(

@@ -255,12 +255,15 @@ def bench(args: Namespace) -> None:
     if root is None:
         raise ArgumentError("fastnn bench needs a checkout of fastnn: run it in its folder")
     if args.compare:
+        if args.device or args.workload or args.quick or args.out is not None:
+            raise ArgumentError("--compare reads two files and times nothing, need it alone")
         words = ["bench.compare", *(os.path.abspath(_file(name, [])) for name in args.compare)]
     elif not (find_spec("pytest_benchmark") and find_spec("matplotlib")):
         raise MissingLibraryError("fastnn bench needs pytest-benchmark and matplotlib, both; try, "
                                   'in the checkout: pip install ".[bench]"')  # fmt: skip
     else:
-        words = ["bench.run", "--out", os.path.abspath(args.out), "--device", args.device]
+        out = os.path.abspath("bench-results" if args.out is None else args.out)
+        words = ["bench.run", "--out", out, "--device", args.device or "cpu"]
         words += ["--quick"] * args.quick
         words += [] if args.workload is None else ["--workload", args.workload]
     paths = f"{root}{os.pathsep}{root / 'kernels'}"

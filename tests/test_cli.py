@@ -627,6 +627,15 @@ def test_results_that_are_none_are_not_compared(fastnn_command: Command, tmp_pat
     assert fastnn_command("bench", "--compare", file, file).code == 65
 
 
+@pytest.mark.parametrize("words", [["--quick"], ["--out", ""], ["--device", "cpu"],
+                                   ["--workload", "iris"]])  # fmt: skip
+def test_what_is_compared_is_not_timed(fastnn_command: Command, words: list[str]) -> None:
+    answer = fastnn_command("bench", *words, "--compare", "a.json", "b.json")
+
+    assert answer.code == 2
+    assert "--compare reads two files and times nothing, need it alone" in answer.err
+
+
 def test_help_names_the_commands(fastnn_command: Command) -> None:
     answer = fastnn_command("--help")
 

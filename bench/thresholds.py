@@ -7,6 +7,7 @@ of the first named over those of the second, beside what the constant is compare
 constant belongs where that passes one.
 """
 
+import argparse
 import os
 import statistics
 import time
@@ -29,6 +30,7 @@ Work = Callable[[], Any]
 
 
 def main() -> None:
+    argparse.ArgumentParser("python -m bench.thresholds").parse_args()  # no options, but --help
     comparisons = {
         f"fused.SPARSE is {fused.SPARSE}; dense / sparse by density": density(),
         f"fused.ALONE is {fused.ALONE:.0e}; two threads / one by operations": threads(),

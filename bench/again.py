@@ -8,7 +8,7 @@ from itertools import groupby
 from statistics import median
 
 from bench.command import run, two_files
-from bench.compare import case_name
+from bench.compare import OTHERS, case_name
 from bench.results import KINDS, Row, ratio, read
 from fastnn import files
 from fastnn.errors import DataError
@@ -48,7 +48,8 @@ def lines(a: files.PathLike, b: files.PathLike) -> Iterator[str]:
             yield f"| {key[1]} | {key[2]} | {before[key]:.2f} | {after[key]:.2f} |"
     if len(before) + len(after) > 2 * len(apart):
         yield ""
-        yield f"only in A: {len(before) - len(apart)}, only in B: {len(after) - len(apart)}"
+        yield (f"only in A: {len(before) - len(apart)}, only in B: {len(after) - len(apart)} "
+               f"({OTHERS})")  # fmt: skip
 
 
 def ratios(path: files.PathLike) -> Ratios:

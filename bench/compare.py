@@ -23,6 +23,7 @@ from fastnn import files
 CHANCE = 0.01  # probability from which on a change may be chance
 SMALL = 1.05  # factors below are what processes of one commit differ by
 
+OTHERS = "jobs of another length, as those of --quick, are other jobs"
 Pair = tuple[Row, Row]  # before and after
 
 
@@ -128,7 +129,7 @@ def lines(a: files.PathLike, b: files.PathLike) -> Iterator[str]:
     for name, path in (("A", a), ("B", b)):
         count = sum(row.is_ours and row.job not in shared for row in read(path))
         if count:
-            yield f"only in {name}: {count}"
+            yield f"only in {name}: {count} ({OTHERS})"
 
 
 def _cells(change: Change) -> list[str]:

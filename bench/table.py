@@ -155,6 +155,8 @@ def _conditions(path: files.PathLike, rows: list[Row]) -> str:
     lines = [
         f"Measured on {machine(path)}, in {count} turn{'s' * (turns[-1] > 1)} of one call or more."
     ]
+    if any(row.is_ours and row.counts for row in rows):
+        lines.append("In bold what is quickest of fastnn.")
     if turns[-1] > 1:
         middle, worst = (
             median(figure(row.times.values()) / row.seconds for row in rows)

@@ -424,7 +424,8 @@ def test_the_comparison_tells_what_fastnn_changed_beyond_noise(write: Any) -> No
     ]  # fmt: skip
     assert lines[6] == ""
     assert lines[-2:] == [
-        "1 faster, 0 slower, 1 within noise, 1 of too few turns to know", "only in A: 1",
+        "1 faster, 0 slower, 1 within noise, 1 of too few turns to know",
+        "only in A: 1 (jobs of another length, as those of --quick, are other jobs)",
     ]  # fmt: skip
 
 
@@ -465,7 +466,7 @@ def test_two_runs_agree_where_their_ratios_do(write: Any) -> None:
         "| --- | --- | --: | --: |",
         "| training mnist 784-200-10 batch 100 cpu | JAX scanned | 4.00 | 8.00 |",
         "",
-        "only in A: 1, only in B: 1",
+        "only in A: 1, only in B: 1 (jobs of another length, as those of --quick, are other jobs)",
     ]
 
 

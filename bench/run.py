@@ -39,7 +39,8 @@ class Bar:
         self._bar: Any = tqdm(total=len(session.items), unit="", dynamic_ncols=True)
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        self._bar.set_description(nodeid.partition("[")[2].rstrip("]")[:50])
+        what = nodeid.partition("[")[2].rstrip("]").partition(", turn ")[0]
+        self._bar.set_description(what[:60])
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.skipped and isinstance(report.longrepr, tuple):

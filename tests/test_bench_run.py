@@ -3,7 +3,8 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -62,6 +63,18 @@ def test_the_figures_of_an_earlier_run_are_not_shown_again(
 
     assert capsys.readouterr().out == ""
     assert [path.name for path in tmp_path.iterdir()] == ["log.txt"]
+
+
+def test_the_bar_says_what_is_timed_whatever_the_turn(capsys: pytest.CaptureFixture[str]) -> None:
+    what = "mnist-dense 784-50-100-10 batch 100, pytorch:Compiled"
+    bar, session = run.Bar(), SimpleNamespace(items=[None, None])
+
+    bar.pytest_collection_finish(cast("pytest.Session", session))
+    bar.pytest_runtest_logstart(f"bench/test_training.py::test_training[{what}, turn 15]")
+    bar.pytest_runtest_logfinish()
+    bar.pytest_sessionfinish()
+
+    assert f"{what}:  50%" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("as_pytest")

@@ -270,4 +270,4 @@ def _copies(rates: Mapping[str, Any]) -> str:
 
 
 def _told(template: str, value: Any) -> str:
-    return template.format(value) if value else ""
+    return "" if value in (None, "") else template.format(value)

@@ -34,10 +34,10 @@ def timed(contender: str, *times: float, **changed: Any) -> list[dict[str, Any]]
 def write(tmp_path: Path) -> Any:
     """Writes benchmarks to a file as pytest-benchmark does; its path."""
 
-    def written(*benchmarks: list[dict[str, Any]], name: str = "cpu") -> Path:
+    def written(*benchmarks: list[dict[str, Any]], name: str = "cpu", **machine: Any) -> Path:
         path = tmp_path / f"{name}.json"
         path.write_text(json.dumps({
-            "machine_info": MACHINE, "commit_info": {"id": "0123456789", "dirty": True},
+            "machine_info": MACHINE | machine, "commit_info": {"id": "0123456789", "dirty": True},
             "datetime": "2026-02-03T04:05:06", "benchmarks": [*chain(*benchmarks)],
         }))  # fmt: skip
         return path
@@ -126,6 +126,16 @@ def test_the_machine_is_told_in_a_line_without_what_it_has_not(three: Path) -> N
         "(of 256 MB), load 1.3 at the start, memory kept by the process, data: MNIST, numpy 2.3.4, "
         "commit 0123456 with changes, 2026-02-03"
     )
+
+
+@pytest.mark.parametrize(("load", "words"), [(0.0, ", load 0.0 at the start,"), (None, "GB/s")])
+def test_a_machine_that_did_nothing_else_is_told_from_one_of_which_it_is_not_known(
+    write: Any, load: float | None, words: str
+) -> None:
+    line = machine(write(load=load))
+
+    assert words in line
+    assert ("load" in line) is (load is not None)
 
 
 @pytest.mark.parametrize(("changed", "message"), [

@@ -1,5 +1,6 @@
 """bench/test_training.py: who takes turns, in which order, and what does not count."""
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -74,6 +75,23 @@ def test_all_kinds_take_a_turn_before_one_takes_its_next(
     found = [item.nodeid for item in items]
     assert found == ["test_of_another_folder", *(f"test[{name}]" for name in left)]
     assert len(gone) == len(tests) - len(left)
+
+
+def test_what_else_the_machine_did_is_seen_before_anything_is_timed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    options = {"--device": "cpu", "--threads": 2}
+    config: Any = SimpleNamespace(stash={}, getoption=options.get, addinivalue_line=lambda *_: None)
+    for name in ("set_threads", "keep_memory", "copy_bandwidth"):
+        monkeypatch.setattr(conftest, name, lambda *_: None)
+    info: dict[str, Any] = {}
+
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.04, 1.0, 1.0), raising=False)
+    conftest.pytest_configure(config)
+    monkeypatch.setattr(os, "getloadavg", lambda: (2.0, 1.0, 1.0))
+    conftest.pytest_benchmark_update_machine_info(config, info)
+
+    assert info["load"] == 0.0
 
 
 class Benchmark:

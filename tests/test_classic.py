@@ -437,6 +437,15 @@ def test_a_step_that_diverges_is_not_made() -> None:
     assert gate.net.steps == 0
 
 
+def test_weights_that_were_not_finite_are_not_told_to_learn_slower() -> None:
+    network = NeuralNetwork(2, 2, 1, 0.1, seed=0)
+    network.net.params[0] = np.nan
+    network.train([0.5, 0.25], [1])
+
+    with pytest.raises(DivergenceError, match="not finite even then: make the network anew"):
+        network.query([1, 2])
+
+
 def test_a_learning_rate_that_is_set_is_for_what_comes() -> None:
     network, neuron, gate = NeuralNetwork(2, 2, 1, 0.9, seed=0), Neuron(seed=0), Perceptron(seed=0)
     network.train([1, 0], [1])

@@ -43,5 +43,9 @@ def undone_unless_finite(net: MLP) -> Iterator[None]:
         yield
     if not np.isfinite(net.params).all():
         net.params[...], net.steps = before, steps
-        raise DivergenceError("the weights stopped being finite, and are as they were before; "
-                              "try a smaller learning rate, or smaller numbers")  # fmt: skip
+        advice = "try a smaller learning rate, or smaller numbers"
+        if not np.isfinite(before).all():
+            advice = "they were not finite even then: make the network anew"
+        raise DivergenceError(
+            f"the weights stopped being finite, and are as they were before; {advice}"
+        )

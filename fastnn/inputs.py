@@ -170,7 +170,7 @@ def real(array: Array, name: str) -> Array:
         )
         hint = f"; of a DataFrame: {name}.to_numpy(float)" if array.dtype.kind == "O" else ""
         if name == "Y" and is_words:
-            hint = "; words become labels by np.unique(Y, return_inverse=True)"
+            hint = "; words become labels by np.unique(Y, return_inverse=True)[1]"
         raise DTypeError(f"{name} is {array.dtype}, need real numbers{hint}")
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 

@@ -53,7 +53,7 @@ BAD_DATA: list[tuple[Any, Any, type[FastnnError], str]] = [
     (None, y, DTypeError, "X is None, need an array"),
     (np.ma.masked_equal(X, X[0, 0]), y, DataError, "X has masked values"),
     (X, [[0, 1], [0]] * 6, ShapeError, "Y is not rectangular"),
-    (X, y.astype(str), DTypeError, "np.unique"),
+    (X, y.astype(str), DTypeError, r"by np.unique\(Y, return_inverse=True\)\[1\]"),
     (X, y.astype(bytes), DTypeError, r"Y is \|S21, need real numbers; words become labels by"),
     (X, y.astype(str).astype(object), DTypeError, "words become labels by np.unique"),
     (X, y.astype(object), DTypeError, r"of a DataFrame: Y.to_numpy\(float\)"),

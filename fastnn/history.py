@@ -62,7 +62,7 @@ class History:
             epoch = _place(key, len(self))
             return {name: x[epoch] for name, x in self.columns.items() if epoch < len(x)}
         if key not in self.columns:
-            raise KeyError(f"{key!r}, need one of {', '.join(self.columns)}")
+            raise KeyError(f"{key!r:.80}, need one of {', '.join(self.columns)}")
         return self.columns[key]
 
     @property

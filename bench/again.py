@@ -9,7 +9,7 @@ from statistics import median
 
 from bench.command import run, two_files
 from bench.compare import OTHERS, case_name
-from bench.results import KINDS, Row, ratio, read
+from bench.results import KINDS, Row, machine, ratio, read
 from fastnn import files
 from fastnn.errors import DataError
 
@@ -30,7 +30,11 @@ def lines(a: files.PathLike, b: files.PathLike) -> Iterator[str]:
     before, after = (ratios(path) for path in (a, b))
     apart = {key: after[key] / before[key] for key in before.keys() & after.keys()}
     if not apart:
-        raise DataError(f"{a} and {b} have no ratio in common, need two runs of the same cases")
+        raise DataError(f"{a} and {b} have no ratio in common, need two runs of the same jobs "
+                        "(those of --quick are shorter)")  # fmt: skip
+    yield f"- A: {machine(a)}"
+    yield f"- B: {machine(b)}"
+    yield ""
     yield f"| ratios | of | within {NEAR - 1:.0%} | median distance |"
     yield "| --- | --: | --: | --: |"
     for kind in KINDS:

@@ -19,11 +19,12 @@ from bench.command import run, two_files
 from bench.results import Row, machine, read
 from bench.table import number
 from fastnn import files
+from fastnn.errors import DataError
 
 CHANCE = 0.01  # probability from which on a change may be chance
 SMALL = 1.05  # factors below are what processes of one commit differ by
 
-OTHERS = "jobs of another length, as those of --quick, are other jobs"
+OTHERS = "contenders that were not there, or jobs of another length, as those of --quick"
 Pair = tuple[Row, Row]  # before and after
 
 
@@ -69,7 +70,7 @@ def main(arguments: Sequence[str]) -> None:
 def compare(a: files.PathLike, b: files.PathLike) -> list[Change]:
     """What is of fastnn in both files, the largest change first, what does not count last.
 
-    Raises as `bench.results.read`.
+    Raises as `bench.results.read`, and DataError where there is nothing.
     """
     before, after = ({row.job: row for row in read(path)} for path in (a, b))
     pairs = [(before[job], after[job]) for job in before if job in after]
@@ -77,6 +78,9 @@ def compare(a: files.PathLike, b: files.PathLike) -> list[Change]:
         _change(pair, [other for other in pairs if other[0].case == pair[0].case])
         for pair in pairs if pair[0].is_ours
     ]  # fmt: skip
+    if not changes:
+        raise DataError(f"{a} and {b} have no job of fastnn in common, need two runs of the same "
+                        "jobs (those of --quick are shorter)")  # fmt: skip
     return sorted(changes, key=lambda change: (not change.counts, -abs(log(change.ratio))))
 
 

@@ -47,7 +47,7 @@ def lines(a: files.PathLike, b: files.PathLike) -> Iterator[str]:
     yield ""
     yield "| further apart | peer | A | B |"
     yield "| --- | --- | --: | --: |"
-    for key in sorted(apart, key=lambda key: -max(apart[key], 1 / apart[key])):
+    for key in sorted(apart, key=lambda key: (-max(apart[key], 1 / apart[key]), key)):
         if not 1 / NEAR <= apart[key] <= NEAR:
             yield f"| {key[1]} | {key[2]} | {before[key]:.2f} | {after[key]:.2f} |"
     if len(before) + len(after) > 2 * len(apart):

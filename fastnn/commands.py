@@ -263,9 +263,9 @@ def bench(args: Namespace) -> None:
                                   'in the checkout: pip install ".[bench]"')  # fmt: skip
     else:
         out = os.path.abspath("bench-results" if args.out is None else args.out)
-        words = ["bench.run", "--out", out, "--device", args.device or "cpu"]
-        words += ["--quick"] * args.quick
-        words += [] if args.workload is None else ["--workload", args.workload]
+        words = ["bench.run", "--out", out, *["--quick"] * args.quick]
+        for name, value in (("--device", args.device), ("--workload", args.workload)):
+            words += [] if value is None else [name, value]
     paths = f"{root}{os.pathsep}{root / 'kernels'}"
     code = subprocess.run([sys.executable, "-m", *words], cwd=root, check=False,  # noqa: S603
                           env={**os.environ, "PYTHONPATH": paths}).returncode  # fmt: skip

@@ -13,6 +13,7 @@ import time
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -618,6 +619,33 @@ def test_benchmarks_without_their_harness_are_refused(
     assert (answer.code, answer.out) == (2, "")
     assert 'pip install ".[bench]"' in answer.err
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(("given", "words"), [
+    ([], ["--out", "{here}/bench-results"]),
+    (["--out", "there", "--quick"], ["--out", "{here}/there", "--quick"]),
+    (["--device", "cuda", "--workload", "iris"],
+     ["--out", "{here}/bench-results", "--device", "cuda", "--workload", "iris"]),
+])  # fmt: skip
+def test_benchmarks_run_with_what_is_asked_for_alone(
+    fastnn_command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    given: list[str], words: list[str],
+) -> None:  # fmt: skip
+    ran: list[list[str]] = []
+
+    def run(command: list[str], **_: Any) -> Any:
+        ran.append(command)
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    for library in ("pytest_benchmark", "matplotlib"):
+        monkeypatch.setitem(sys.modules, library, SimpleNamespace(__spec__=True))
+    monkeypatch.chdir(tmp_path)
+
+    assert fastnn_command("bench", *given).code == 0
+
+    (command,) = ran
+    assert command[1:] == ["-m", "bench.run", *(word.format(here=tmp_path) for word in words)]
 
 
 def test_results_that_are_none_are_not_compared(fastnn_command: Command, tmp_path: Path) -> None:

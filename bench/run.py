@@ -22,6 +22,8 @@ from fastnn.backend import get_backend
 from fastnn.errors import DataError
 
 ROOT = Path(__file__).parent.parent
+# the name last, which is cut where a terminal is narrow
+BAR = "{percentage:3.0f}%|{bar:10}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}] {desc}"
 
 
 class Bar:
@@ -36,11 +38,11 @@ class Bar:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         from tqdm import tqdm
 
-        self._bar: Any = tqdm(total=len(session.items), unit="", dynamic_ncols=True)
+        self._bar: Any = tqdm(total=len(session.items), dynamic_ncols=True, bar_format=BAR)
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         what = nodeid.partition("[")[2].rstrip("]").partition(", turn ")[0]
-        self._bar.set_description(what[:60])
+        self._bar.set_description_str(what)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.skipped and isinstance(report.longrepr, tuple):

@@ -1,6 +1,7 @@
 """bench/run.py: what a run leaves in its folder, and how it ends."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -65,8 +66,10 @@ def test_the_figures_of_an_earlier_run_are_not_shown_again(
     assert [path.name for path in tmp_path.iterdir()] == ["log.txt"]
 
 
-def test_the_bar_says_what_is_timed_whatever_the_turn(capsys: pytest.CaptureFixture[str]) -> None:
-    what = "mnist-dense 784-50-100-10 batch 100, pytorch:Compiled"
+def test_the_bar_says_what_is_left_and_which_network_is_timed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    what = "mnist-dense 784-50-100-10 batch 100, sklearn:ScikitLearn"
     bar, session = run.Bar(), SimpleNamespace(items=[None, None])
 
     bar.pytest_collection_finish(cast("pytest.Session", session))
@@ -74,7 +77,9 @@ def test_the_bar_says_what_is_timed_whatever_the_turn(capsys: pytest.CaptureFixt
     bar.pytest_runtest_logfinish()
     bar.pytest_sessionfinish()
 
-    assert f"{what}:  50%" in capsys.readouterr().err
+    assert re.search(
+        rf" 50%\|\S+ *\| 1/2 \[00:0\d<00:0\d\] {what}$", capsys.readouterr().err.strip()
+    )
 
 
 @pytest.mark.usefixtures("as_pytest")

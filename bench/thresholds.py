@@ -30,7 +30,10 @@ Work = Callable[[], Any]
 
 
 def main() -> None:
-    argparse.ArgumentParser("python -m bench.thresholds").parse_args()  # no options, but --help
+    argparse.ArgumentParser(  # there are no options, but --help
+        "python -m bench.thresholds", description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    ).parse_args()  # fmt: skip
     comparisons = {
         f"fused.SPARSE is {fused.SPARSE}; dense / sparse by density": density(),
         f"fused.ALONE is {fused.ALONE:.0e}; two threads / one by operations": threads(),

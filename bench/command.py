@@ -10,6 +10,8 @@ from fastnn.errors import FastnnError
 
 def run(main: Callable[[Sequence[str]], None]) -> None:
     """main(words of the command line); what it raises is told, with fastnn's exit codes."""
+    if hasattr(sys.stdout, "reconfigure"):  # ± may be beyond the terminal's encoding
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         main(sys.argv[1:])
     except (FastnnError, OSError, MemoryError) as error:

@@ -10,7 +10,7 @@ from typing import Any
 
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from bench.results import Row
+from bench.results import LIMIT, Row
 from fastnn.errors import DataError
 
 WIDTH = 8.3  # inches
@@ -20,7 +20,7 @@ PRINT = 9.0  # points
 def trained(rows: Sequence[Row]) -> list[list[Row]]:
     """The rows of each network that was trained.  Raises DataError where none was."""
     rows = [row for row in rows if row.kind == "training"]
-    if not rows:
+    if all(row.contender == LIMIT for row in rows):
         raise DataError("the results have no training, need one to draw")
     return [list(group) for _, group in groupby(rows, key=lambda row: row.network)]
 

@@ -6,11 +6,9 @@ are shared, so that their median says more of the neighbours than of the contend
 """
 
 import json
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -186,9 +184,11 @@ def machine(path: files.PathLike) -> str:
 
 
 def _load(path: files.PathLike) -> dict[str, Any]:
+    with files.open_regular(path, DataError) as file:
+        content = file.read()
     try:
-        contents = json.loads(Path(path).read_bytes())
-    except ValueError as error:
+        contents = json.loads(content)
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is not JSON: {error}") from error
     found = contents if isinstance(contents, dict) else {}
     info, benchmarks = found.get("machine_info"), found.get("benchmarks")
@@ -233,15 +233,15 @@ def _field(found: Mapping[str, Any], name: str, kind: type, where: str, default:
     """found[name], which is of this kind; default, if it is not None, where it is not there."""
     value = default if found.get(name) is None else found[name]
     is_kind = type(value) is kind  # isinstance would take True for an int
-    if not is_kind or (kind is int and value < 0):
-        raise DataError(f"{where} has {name} {value!r}, need {kind.__name__}")
+    if not is_kind or (kind is int and not 0 <= value < 2**63):
+        raise DataError(f"{where} has {name} {value!r:.80}, need {kind.__name__}")
     return value
 
 
 def _positive(found: Mapping[str, Any], name: str, where: str) -> float:
     value = found.get(name)
-    if not isinstance(value, int | float) or not 0 < value < math.inf:
-        raise DataError(f"{where} has {name} {value!r}, need seconds above 0")
+    if not isinstance(value, int | float) or not 1e-12 <= value <= 1e12:
+        raise DataError(f"{where} has {name} {value!r:.80}, need seconds from 1e-12 to 1e12")
     return float(value)
 
 
@@ -266,7 +266,7 @@ def _processor(info: Mapping[str, Any]) -> str:
 def _copies(rates: Mapping[str, Any]) -> str:
     """Bytes a second, read and written, by the size of what is copied."""
     return " and ".join(f"{rate / 1e9:.0f} GB/s (of {size})" for size, rate in rates.items()
-                        if isinstance(rate, int | float))  # fmt: skip
+                        if isinstance(rate, float))  # fmt: skip
 
 
 def _told(template: str, value: Any) -> str:

@@ -164,7 +164,7 @@ def test_pictures_are_written_beside_the_results(tmp_path: Path) -> None:
 @pytest.mark.parametrize("picture", [throughput, ratios])
 def test_results_without_training_are_refused(picture: Any) -> None:
     with pytest.raises(DataError, match="have no training"):
-        picture([row("fastnn", 1.0, kind="inference")])
+        picture([row("fastnn", 1.0, kind="inference"), row(LIMIT, 1.0)])
 
 
 def test_nobody_to_compare_with_is_refused() -> None:

@@ -1,5 +1,6 @@
 """Results of the benchmarks: what is merged, tabled and compared is what was measured."""
 
+import io
 import json
 import math
 import re
@@ -144,7 +145,8 @@ def test_a_machine_that_did_nothing_else_is_told_from_one_of_which_it_is_not_kno
     ({"batch_size": "100"}, "has batch_size '100', need int"),
     ({"batch_size": True}, "has batch_size True, need int"),
     ({"counts": None}, "has counts None, need bool"),
-    ({"traffic_seconds": -1}, "has traffic_seconds -1, need seconds above 0"),
+    ({"traffic_seconds": -1}, "has traffic_seconds -1, need seconds from 1e-12 to 1e12"),
+    ({"samples": 10**400}, "has samples 1000.*, need int"),
 ])  # fmt: skip
 def test_what_is_wrong_with_a_benchmark_is_told(
     write: Any, changed: dict[str, Any], message: str
@@ -157,14 +159,16 @@ def test_what_is_wrong_with_a_benchmark_is_told(
     assert str(path) in str(caught.value)
 
 
-@pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), float("inf"), None, "1"])
+@pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), float("inf"), None, "1", 5e-324,
+                                     10**400])  # fmt: skip
 def test_a_time_that_is_none_is_refused(write: Any, seconds: Any) -> None:
-    with pytest.raises(DataError, match=r"has min .*, need seconds above 0"):
+    with pytest.raises(DataError, match=r"has min .*, need seconds from 1e-12 to 1e12"):
         read(write(timed("fastnn", seconds)))
 
 
 @pytest.mark.parametrize("content", [
-    b"", b"[]", b"{}", b"\xff", b'{"machine_info": {}}', b'{"machine_info": {}, "benchmarks": {}}',
+    b"", b"[]", b"{}", b"\xff", b"[" * 200_000,
+    b'{"machine_info": {}}', b'{"machine_info": {}, "benchmarks": {}}',
     b'{"machine_info": {}, "benchmarks": [], "commit_info": "0123"}',
     b'{"machine_info": {"versions": ["numpy"]}, "benchmarks": []}',
 ])  # fmt: skip
@@ -282,6 +286,13 @@ def test_the_readme_gets_what_is_there_between_its_marks(three: Path) -> None:
     assert table.rewritten(new, [three]) == new
     with pytest.raises(DataError, match="has no lines"):
         table.rewritten("no marks", [three])
+
+
+@pytest.mark.parametrize("counts", [True, False])
+def test_bold_is_explained_where_something_is(write: Any, counts: bool) -> None:
+    markdown = table.markdown(write(timed("fastnn", 1.0, counts=counts), timed("NumPy loop", 2.0)))
+
+    assert ("| **" in markdown, "In bold" in markdown) == (counts, counts)
 
 
 def test_the_tables_say_what_the_committed_results_say() -> None:
@@ -457,6 +468,19 @@ def test_commands_say_what_they_need_and_what_is_wrong(
             command.run(module.main)
         assert end.value.code == code
         assert complaint in capsys.readouterr().err
+
+
+def test_tables_are_printed_where_the_terminal_has_no_plus_minus(
+    write: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = io.BytesIO()
+    path = write(timed("fastnn", 1.0, 2.0), timed("NumPy loop", 3.0, 4.0))
+    monkeypatch.setattr(sys, "argv", ["table", str(path)])
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(screen, "ascii", write_through=True))
+
+    command.run(table.main)
+
+    assert rb"3.00 \xb1 " in screen.getvalue()
 
 
 def test_two_runs_agree_where_their_ratios_do(write: Any) -> None:

@@ -24,7 +24,7 @@ from fastnn.errors import DataError
 CHANCE = 0.01  # probability from which on a change may be chance
 SMALL = 1.05  # factors below are what processes of one commit differ by
 
-OTHERS = "contenders that were not there, or jobs of another length, as those of --quick"
+OTHERS = "cases or contenders that were not there, or jobs of another length, as those of --quick"
 Pair = tuple[Row, Row]  # before and after
 
 
